@@ -1,0 +1,119 @@
+//! What a target has a place for.
+
+use std::collections::BTreeSet;
+
+/// A field of a person or a group.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    strum::IntoStaticStr,
+    strum::Display,
+)]
+#[serde(rename_all = "camelCase")]
+#[strum(serialize_all = "camelCase")]
+pub enum Field {
+    /// The mark by which a target remembers whose copy an object is.
+    ExternalId,
+    /// Primary address.
+    Email,
+    /// Further addresses.
+    Aliases,
+    /// Given name.
+    GivenName,
+    /// Family name.
+    FamilyName,
+    /// Name as shown (of a person).
+    DisplayName,
+    /// Org unit.
+    OrgUnit,
+    /// Whether the person may use the service.
+    Active,
+    /// Further attributes.
+    Attributes,
+    /// Name of a group.
+    Name,
+    /// Description of a group.
+    Description,
+    /// Members of a group.
+    Members,
+}
+
+impl Field {
+    const fn bit(self) -> u16 {
+        1 << self as u16
+    }
+
+    /// Every field, in the order in which a plan shows them.
+    pub const ALL: [Self; 12] = [
+        Self::ExternalId,
+        Self::Email,
+        Self::Aliases,
+        Self::GivenName,
+        Self::FamilyName,
+        Self::DisplayName,
+        Self::OrgUnit,
+        Self::Active,
+        Self::Attributes,
+        Self::Name,
+        Self::Description,
+        Self::Members,
+    ];
+}
+
+/// A set of fields.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fields(u16);
+
+impl Fields {
+    /// No field.
+    pub const NONE: Self = Self(0);
+
+    /// These fields.
+    pub fn of(fields: impl IntoIterator<Item = Field>) -> Self {
+        Self(fields.into_iter().fold(0, |bits, field| bits | field.bit()))
+    }
+
+    /// This set and one more.
+    #[must_use]
+    pub const fn with(self, field: Field) -> Self {
+        Self(self.0 | field.bit())
+    }
+
+    /// Whether the field is in the set.
+    pub const fn contains(self, field: Field) -> bool {
+        self.0 & field.bit() != 0
+    }
+
+    /// Whether the set is empty.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The fields, in the order of [`Field::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Field> {
+        Field::ALL.into_iter().filter(move |&field| self.contains(field))
+    }
+}
+
+/// What a target can hold. Fields it has no place for are left out of the comparison and said once as a warning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Which target this is, stable over time (`scim https://scim.example.com/v2`): part of every plan's digest.
+    pub target: String,
+    /// Fields of people the target has a place for.
+    pub user_fields: Fields,
+    /// Fields of groups the target has a place for.
+    pub group_fields: Fields,
+    /// Names of further attributes the target has a place for.
+    pub attributes: BTreeSet<String>,
+    /// Whether a group may be a member of a group.
+    pub nested_groups: bool,
+}

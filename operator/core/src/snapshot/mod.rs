@@ -1,0 +1,367 @@
+//! A directory in columns: what one complete read of a source or a target found.
+//!
+//! A directory is large and boring, so nothing here is an object per person: every field is one arena with an
+//! offset per row, repeated values are interned, and a membership is one integer. A [`User`] or [`Group`] is a row
+//! number with a reference to the columns.
+
+mod builder;
+mod record;
+mod reference;
+mod text;
+
+pub use builder::{GroupRow, SnapshotBuilder, UserRow};
+pub use record::{GroupRecord, UserRecord};
+pub use reference::{Reference, Referencer};
+pub use text::{ColumnFull, InternedColumn, Interner, ListColumn, TextColumn};
+
+use hashbrown::HashTable;
+
+/// People and groups of one directory, in columns.
+#[derive(Debug)]
+pub struct Snapshot {
+    users: UserColumns,
+    groups: GroupColumns,
+    references: ReferenceIndex,
+    referencer: Referencer,
+    skipped: Skipped,
+}
+
+#[derive(Debug, Default)]
+struct UserColumns {
+    ids: TextColumn,
+    external_ids: TextColumn,
+    versions: TextColumn,
+    addresses: TextColumn,
+    aliases: ListColumn,
+    given_names: TextColumn,
+    family_names: TextColumn,
+    display_names: TextColumn,
+    org_units: InternedColumn,
+    active: Vec<bool>,
+    attribute_names: Vec<u32>,
+    attribute_values: TextColumn,
+    attribute_ends: Vec<u32>,
+    attribute_interner: Interner,
+}
+
+#[derive(Debug, Default)]
+struct GroupColumns {
+    ids: TextColumn,
+    external_ids: TextColumn,
+    versions: TextColumn,
+    addresses: TextColumn,
+    names: TextColumn,
+    descriptions: TextColumn,
+    /// Where the members of each group end in `members`.
+    member_ends: Vec<u32>,
+    members: Vec<Member>,
+    members_unknown: Vec<bool>,
+    /// Members that are nobody in this snapshot, per group.
+    unresolved: Vec<u32>,
+}
+
+/// References of users and groups and the way back to their rows.
+#[derive(Debug, Default)]
+struct ReferenceIndex {
+    users: Vec<Reference>,
+    groups: Vec<Reference>,
+    table: HashTable<Member>,
+}
+
+/// A member of a group: a row of the users or of the groups of the same snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Member(u32);
+
+/// What a [`Member`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberKind {
+    /// A person, by row.
+    User(usize),
+    /// A nested group, by row.
+    Group(usize),
+}
+
+impl Member {
+    const GROUP: u32 = 1 << 31;
+
+    /// The number an operation carries for this member.
+    pub(crate) const fn raw(self) -> u32 {
+        self.0
+    }
+
+    /// The member of a number made by [`Member::raw`].
+    pub(crate) const fn from_raw(raw: u32) -> Self {
+        Self(raw)
+    }
+
+    /// The person of this row.
+    pub fn user(row: UserRow) -> Self {
+        Self(row.0)
+    }
+
+    /// The nested group of this row.
+    pub fn group(row: GroupRow) -> Self {
+        Self(row.0 | Self::GROUP)
+    }
+
+    /// Person or group, with the row.
+    pub fn kind(self) -> MemberKind {
+        if self.0 & Self::GROUP == 0 {
+            MemberKind::User(self.0 as usize)
+        } else {
+            MemberKind::Group((self.0 & !Self::GROUP) as usize)
+        }
+    }
+}
+
+/// Entries that were read but could not become a person or a group, counted while reading.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// People without their immutable id.
+    pub users_without_id: u64,
+    /// Groups without their immutable id.
+    pub groups_without_id: u64,
+    /// Entries with a value that is not text, not an address, or longer than the cap, by field.
+    pub malformed_values: u64,
+}
+
+/// How much a snapshot holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counts {
+    /// People.
+    pub users: u64,
+    /// Groups.
+    pub groups: u64,
+    /// Memberships, direct ones only.
+    pub memberships: u64,
+}
+
+impl Snapshot {
+    /// How many people, groups and memberships there are.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            users: self.users.ids.len() as u64,
+            groups: self.groups.ids.len() as u64,
+            memberships: self.groups.members.len() as u64,
+        }
+    }
+
+    /// How many people there are; their rows are `0..user_count()`.
+    pub fn user_count(&self) -> usize {
+        self.users.ids.len()
+    }
+
+    /// How many groups there are; their rows are `0..group_count()`.
+    pub fn group_count(&self) -> usize {
+        self.groups.ids.len()
+    }
+
+    /// The person of a row. A row that does not exist has empty fields.
+    pub fn user(&self, row: usize) -> User<'_> {
+        User { snapshot: self, row }
+    }
+
+    /// The group of a row. A row that does not exist has empty fields and no members.
+    pub fn group(&self, row: usize) -> Group<'_> {
+        Group { snapshot: self, row }
+    }
+
+    /// All people.
+    pub fn users(&self) -> impl ExactSizeIterator<Item = User<'_>> {
+        (0..self.user_count()).map(|row| self.user(row))
+    }
+
+    /// All groups.
+    pub fn groups(&self) -> impl ExactSizeIterator<Item = Group<'_>> {
+        (0..self.group_count()).map(|row| self.group(row))
+    }
+
+    /// The user or group that a reference names, if it is in this snapshot.
+    pub fn resolve(&self, reference: Reference) -> Option<Member> {
+        self.references.find(reference)
+    }
+
+    /// The referencer with which this snapshot's references were made.
+    pub fn referencer(&self) -> &Referencer {
+        &self.referencer
+    }
+
+    /// What was read but could not be used.
+    pub fn skipped(&self) -> Skipped {
+        self.skipped
+    }
+}
+
+impl ReferenceIndex {
+    fn of(&self, member: Member) -> Option<Reference> {
+        match member.kind() {
+            MemberKind::User(row) => self.users.get(row).copied(),
+            MemberKind::Group(row) => self.groups.get(row).copied(),
+        }
+    }
+
+    fn find(&self, reference: Reference) -> Option<Member> {
+        self.table.find(reference.bucket(), |&member| self.of(member) == Some(reference)).copied()
+    }
+}
+
+/// One person of a snapshot.
+#[derive(Debug, Clone, Copy)]
+pub struct User<'s> {
+    snapshot: &'s Snapshot,
+    row: usize,
+}
+
+impl<'s> User<'s> {
+    fn columns(self) -> &'s UserColumns {
+        &self.snapshot.users
+    }
+
+    /// Row in the snapshot.
+    pub fn row(self) -> usize {
+        self.row
+    }
+
+    /// Immutable id in the directory that was read.
+    pub fn id(self) -> &'s str {
+        self.columns().ids.get(self.row)
+    }
+
+    /// In a target: the source's id of this person; empty where it bears no mark.
+    pub fn external_id(self) -> &'s str {
+        self.columns().external_ids.get(self.row)
+    }
+
+    /// In a target: the version for conditional requests; empty where there is none.
+    pub fn version(self) -> &'s str {
+        self.columns().versions.get(self.row)
+    }
+
+    /// Primary address, as written.
+    pub fn address(self) -> &'s str {
+        self.columns().addresses.get(self.row)
+    }
+
+    /// Aliases, as written.
+    pub fn aliases(self) -> impl ExactSizeIterator<Item = &'s str> + Clone {
+        self.columns().aliases.get(self.row)
+    }
+
+    /// Given name.
+    pub fn given_name(self) -> &'s str {
+        self.columns().given_names.get(self.row)
+    }
+
+    /// Family name.
+    pub fn family_name(self) -> &'s str {
+        self.columns().family_names.get(self.row)
+    }
+
+    /// Name as shown.
+    pub fn display_name(self) -> &'s str {
+        self.columns().display_names.get(self.row)
+    }
+
+    /// Org unit path.
+    pub fn org_unit(self) -> &'s str {
+        self.columns().org_units.get(self.row)
+    }
+
+    /// Whether the person may use the service.
+    pub fn active(self) -> bool {
+        self.columns().active.get(self.row).copied().unwrap_or_default()
+    }
+
+    /// Further attributes, sorted by name.
+    pub fn attributes(self) -> impl ExactSizeIterator<Item = (&'s str, &'s str)> + Clone {
+        let columns = self.columns();
+        let end = columns.attribute_ends.get(self.row).copied().unwrap_or_default() as usize;
+        let start = match self.row.checked_sub(1) {
+            None => 0,
+            Some(before) => columns.attribute_ends.get(before).map_or(end, |&start| start as usize),
+        };
+        (start..end).map(|at| {
+            let name = columns.attribute_names.get(at).map_or("", |&symbol| columns.attribute_interner.get(symbol));
+            (name, columns.attribute_values.get(at))
+        })
+    }
+
+    /// The name by which groups of the same directory refer to this person.
+    pub fn reference(self) -> Option<Reference> {
+        self.snapshot.references.users.get(self.row).copied()
+    }
+}
+
+/// One group of a snapshot.
+#[derive(Debug, Clone, Copy)]
+pub struct Group<'s> {
+    snapshot: &'s Snapshot,
+    row: usize,
+}
+
+impl<'s> Group<'s> {
+    fn columns(self) -> &'s GroupColumns {
+        &self.snapshot.groups
+    }
+
+    /// Row in the snapshot.
+    pub fn row(self) -> usize {
+        self.row
+    }
+
+    /// Immutable id in the directory that was read.
+    pub fn id(self) -> &'s str {
+        self.columns().ids.get(self.row)
+    }
+
+    /// In a target: the source's id of this group; empty where it bears no mark.
+    pub fn external_id(self) -> &'s str {
+        self.columns().external_ids.get(self.row)
+    }
+
+    /// In a target: the version for conditional requests; empty where there is none.
+    pub fn version(self) -> &'s str {
+        self.columns().versions.get(self.row)
+    }
+
+    /// Address of the mailing list; empty where it is none.
+    pub fn address(self) -> &'s str {
+        self.columns().addresses.get(self.row)
+    }
+
+    /// Name as shown.
+    pub fn name(self) -> &'s str {
+        self.columns().names.get(self.row)
+    }
+
+    /// Description.
+    pub fn description(self) -> &'s str {
+        self.columns().descriptions.get(self.row)
+    }
+
+    /// Direct members, sorted, each once.
+    pub fn members(self) -> &'s [Member] {
+        let columns = self.columns();
+        let end = columns.member_ends.get(self.row).copied().unwrap_or_default() as usize;
+        let start = match self.row.checked_sub(1) {
+            None => 0,
+            Some(before) => columns.member_ends.get(before).map_or(end, |&start| start as usize),
+        };
+        columns.members.get(start..end).unwrap_or_default()
+    }
+
+    /// Whether the members could not be read: they are unknown then, not empty.
+    pub fn members_unknown(self) -> bool {
+        self.columns().members_unknown.get(self.row).copied().unwrap_or_default()
+    }
+
+    /// How many members were named that are nobody in this snapshot.
+    pub fn unresolved_members(self) -> u32 {
+        self.columns().unresolved.get(self.row).copied().unwrap_or_default()
+    }
+
+    /// The name by which groups of the same directory refer to this group.
+    pub fn reference(self) -> Option<Reference> {
+        self.snapshot.references.groups.get(self.row).copied()
+    }
+}
