@@ -1,0 +1,182 @@
+//! The LDAP source.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::references::{CaBundle, SecretReference};
+
+/// How to read people and groups from an LDAP directory.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = (
+        "self.urls.all(u, u.startsWith('ldaps://')) || self.urls.all(u, u.startsWith('ldap://'))",
+        "urls mix ldaps:// and ldap://; write all of them with the same scheme, so that a failover cannot change how the password is protected"
+    ),
+    validation = (
+        "!(has(self.tls) && has(self.tls.startTLS) && self.tls.startTLS) || self.urls.all(u, u.startsWith('ldap://'))",
+        "startTLS upgrades a plain connection; write the urls as ldap://, or remove tls.startTLS and keep ldaps://"
+    ),
+    validation = (
+        "self.urls.all(u, u.startsWith('ldaps://')) || (has(self.tls) && ((has(self.tls.startTLS) && self.tls.startTLS) || has(self.tls.plaintext)))",
+        "an ldap:// URL sends the password in clear text; write ldaps://, or set tls.startTLS: true, or accept it with tls.plaintext: AllowPasswordsInClearText"
+    ),
+    validation = (
+        "!(has(self.tls) && has(self.tls.plaintext)) || self.urls.all(u, u.startsWith('ldap://'))",
+        "tls.plaintext says that nothing is encrypted, but the urls are ldaps://; remove tls.plaintext"
+    )
+)]
+pub struct LdapSource {
+    /// Servers that hold the same directory, such as `ldaps://dc1.example.com`; tried in this order
+    /// until one answers. Either all `ldaps://` (port 636 unless given) or all `ldap://` (389).
+    #[schemars(
+        length(min = 1, max = 8),
+        inner(
+            length(min = 8, max = 255),
+            regex(pattern = r"^ldaps?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$")
+        )
+    )]
+    pub urls: Vec<String>,
+    /// How the connection is protected. Left out, `ldaps://` is checked against the authorities that
+    /// the operator's image trusts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<LdapTls>,
+    /// As whom the directory is read. The account needs to read, and nothing else.
+    pub bind: LdapBind,
+    /// What the directory's attributes are called. A preset fills in every part of `mapping` that is
+    /// left out; with `Custom` nothing is filled in.
+    #[serde(default)]
+    pub schema: LdapSchema,
+    /// Where people are found. The results are joined; a person found twice counts once.
+    #[schemars(length(min = 1, max = 16))]
+    pub users: Vec<LdapSearch>,
+    /// Where groups are found. Empty: no groups are read, and none is touched in the target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub groups: Vec<LdapSearch>,
+    /// Entries asked for per page (RFC 2696). A server may answer with fewer.
+    #[serde(default = "default_page_size")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub page_size: i32,
+    /// How long to wait for a connection or for the next part of an answer before the read fails.
+    #[serde(default = "default_timeout")]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
+    pub timeout: String,
+}
+
+/// Protection of the connection to an LDAP server.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = (
+        "!(has(self.plaintext) && has(self.startTLS) && self.startTLS)",
+        "startTLS and plaintext exclude each other; remove plaintext"
+    ),
+    validation = (
+        "!(has(self.plaintext) && has(self.caBundle))",
+        "caBundle has no meaning without encryption; remove plaintext, or remove caBundle"
+    )
+)]
+pub struct LdapTls {
+    /// Upgrade an `ldap://` connection by StartTLS (RFC 4511 §4.14) before anything else is sent. A
+    /// server that refuses is not spoken to.
+    #[serde(rename = "startTLS", skip_serializing_if = "Option::is_none")]
+    pub start_tls: Option<bool>,
+    /// The authorities that may vouch for the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_bundle: Option<CaBundle>,
+    /// Accepts that everybody on the network path can read the password and change the answers. For
+    /// tests, and for servers that can do nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plaintext: Option<LdapPlaintext>,
+}
+
+/// The opt-in to an unprotected connection.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub enum LdapPlaintext {
+    /// The password, the people and the groups travel unencrypted.
+    AllowPasswordsInClearText,
+}
+
+/// As whom to bind. Exactly one way is given.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = (
+    "[has(self.simple), has(self.anonymous)].exists_one(x, x)",
+    "bind in exactly one way: simple (with a secretRef), or anonymous: {}"
+))]
+pub struct LdapBind {
+    /// A simple bind (RFC 4513 §5.1.3) with a name and a password from a Secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simple: Option<SimpleBind>,
+    /// No bind at all: the directory shows its people to everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anonymous: Option<AnonymousBind>,
+}
+
+/// A name and a password.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SimpleBind {
+    /// Secret with the keys `username` (the bind DN) and `password`.
+    pub secret_ref: SecretReference,
+}
+
+/// Anonymous access; has no settings.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AnonymousBind {}
+
+/// Names of the attributes in common directories.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum LdapSchema {
+    /// OpenLDAP with inetOrgPerson and groupOfNames: `entryUUID`, `mail`, `givenName`, `sn`, `cn`,
+    /// `description`, `member`.
+    #[default]
+    OpenLDAP,
+    /// Nothing is assumed: `mapping` names every attribute that is to be used.
+    Custom,
+}
+
+/// One search.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LdapSearch {
+    /// Distinguished name of the entry at which the search starts.
+    #[serde(rename = "baseDN")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub base_dn: String,
+    /// How far the search reaches below the base.
+    #[serde(default)]
+    pub scope: LdapScope,
+    /// Which entries count (RFC 4515). Do not filter on an attribute that is mapped: if the account
+    /// loses the right to read it, everybody would look like a leaver.
+    #[serde(default = "default_filter")]
+    #[schemars(length(min = 3, max = 4096), regex(pattern = r"^\(.*\)$"))]
+    pub filter: String,
+}
+
+/// Reach of a search (RFC 4511 §4.5.1.2).
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum LdapScope {
+    /// The base and everything below it.
+    #[default]
+    Subtree,
+    /// The entries directly below the base.
+    OneLevel,
+    /// The base alone.
+    Base,
+}
+
+fn default_page_size() -> i32 {
+    1000
+}
+
+fn default_timeout() -> String {
+    "30s".into()
+}
+
+fn default_filter() -> String {
+    "(objectClass=*)".into()
+}

@@ -1,0 +1,20 @@
+//! Where people and groups come from: one optional struct per kind of source.
+
+mod ldap;
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+pub use ldap::{
+    AnonymousBind, LdapBind, LdapPlaintext, LdapSchema, LdapScope, LdapSearch, LdapSource, LdapTls, SimpleBind,
+};
+
+/// The directory that is the truth. Exactly one kind of source is given.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("has(self.ldap)", "name the source: write spec.source.ldap"))]
+pub struct SourceSpec {
+    /// An LDAP directory. It is only ever read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ldap: Option<LdapSource>,
+}
