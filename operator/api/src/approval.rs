@@ -39,10 +39,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("self == oldSelf", "an approval is never changed; delete it, or create another"))]
 pub struct DirectorySyncApprovalSpec {
-    /// Name of the DirectorySync whose plan is approved.
+    /// Name of the `DirectorySync` whose plan is approved.
     #[schemars(length(min = 1, max = 253))]
     pub sync: String,
-    /// Digest of the plan, as `status.plan.digest` of the DirectorySync shows it.
+    /// Digest of the plan, as `status.plan.digest` of the `DirectorySync` shows it.
     #[schemars(length(max = 71), regex(pattern = "^sha256:[0-9a-f]{64}$"))]
     pub plan: String,
     /// Who approves: the name of the user who creates this object, as the API server knows it. An admission policy

@@ -9,8 +9,11 @@
 
 // `KubeSchema` repeats every struct in a scope of its own, where `pub` reaches nobody.
 #![allow(unreachable_pub)]
+// Each printer column has its own name, type and path.
+#![allow(clippy::duplicated_attributes)]
 
 pub mod approval;
+pub mod conditions;
 pub mod exclusion;
 pub mod limits;
 pub mod mapping;

@@ -47,7 +47,7 @@ pub const MAX_STORED_BYTES: usize = 16 * 1024 * 1024;
     validation = ("self.part <= self.parts", "part counts from 1 to parts")
 )]
 pub struct DirectorySyncPlanSpec {
-    /// Name of the DirectorySync that the plan belongs to.
+    /// Name of the `DirectorySync` that the plan belongs to.
     #[schemars(length(min = 1, max = 253))]
     pub sync: String,
     /// Digest of the whole plan's content; an approval names it.

@@ -1,4 +1,4 @@
-//! References to Secrets and ConfigMaps, always in the namespace of the resource that names them.
+//! References to Secrets and `ConfigMaps`, always in the namespace of the resource that names them.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -24,14 +24,14 @@ pub struct SecretKeyReference {
     pub key: String,
 }
 
-/// One key of a ConfigMap, in the namespace of the resource.
+/// One key of a `ConfigMap`, in the namespace of the resource.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigMapKeyReference {
-    /// Name of the ConfigMap, in the same namespace as this resource.
+    /// Name of the `ConfigMap`, in the same namespace as this resource.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub name: String,
-    /// Key in the ConfigMap's data.
+    /// Key in the `ConfigMap`'s data.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
     pub key: String,
 }
@@ -44,7 +44,7 @@ pub struct ConfigMapKeyReference {
     "name the certificates in exactly one place: configMapKeyRef or secretKeyRef"
 ))]
 pub struct CaBundle {
-    /// The certificates are in a ConfigMap.
+    /// The certificates are in a `ConfigMap`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_map_key_ref: Option<ConfigMapKeyReference>,
     /// The certificates are in a Secret.

@@ -44,7 +44,7 @@ pub const STATE_VERSION: i32 = 1;
     )
 )]
 pub struct DirectorySyncStateSpec {
-    /// Name of the DirectorySync that remembers this.
+    /// Name of the `DirectorySync` that remembers this.
     #[schemars(length(min = 1, max = 253))]
     pub sync: String,
     /// Says which parts are valid.

@@ -34,7 +34,7 @@ impl GeneratedFile {
     }
 }
 
-/// The four CustomResourceDefinitions, ready to be applied.
+/// The four `CustomResourceDefinitions`, ready to be applied.
 pub fn definitions() -> Vec<Value> {
     [
         (json!(DirectorySync::crd()), Some(json!({ "observedGeneration": -1 }))),
