@@ -1,0 +1,3 @@
+//! What the tests and the demo run the operator against.
+
+pub mod peers;

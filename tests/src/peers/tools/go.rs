@@ -1,0 +1,142 @@
+//! The peers that are built from Go modules.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::{Progress, cache_folder, peers_folder, program, run, short_digest};
+
+/// A program that is built from one of the Go modules in `tests/peers`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GoPart {
+    /// etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kubectl in one binary.
+    ControlPlane,
+    /// Helm.
+    Helm,
+    /// The fake kubelet.
+    Kwok,
+    /// The judge of chart tests.
+    HelmUnittest,
+}
+
+impl GoPart {
+    /// All of them, the one that takes longest first.
+    pub const ALL: [Self; 4] = [Self::ControlPlane, Self::Helm, Self::Kwok, Self::HelmUnittest];
+
+    /// The name of the module's folder and of the binary.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ControlPlane => "control-plane",
+            Self::Helm => "helm",
+            Self::Kwok => "kwok",
+            Self::HelmUnittest => "helm-unittest",
+        }
+    }
+
+    fn package(self) -> &'static str {
+        match self {
+            Self::ControlPlane => ".",
+            Self::Helm => "helm.sh/helm/v4/cmd/helm",
+            Self::Kwok => "sigs.k8s.io/kwok/cmd/kwok",
+            Self::HelmUnittest => "github.com/helm-unittest/helm-unittest/cmd/helm-unittest",
+        }
+    }
+
+    /// Without these the programs report no version that a client could judge.
+    fn linker_flags(self) -> &'static str {
+        match self {
+            Self::ControlPlane => concat!(
+                "-s -w -X k8s.io/component-base/version.gitVersion=v1.37.2",
+                " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37"
+            ),
+            Self::Helm => "-s -w -X helm.sh/helm/v4/internal/version.version=v4.3.1",
+            Self::Kwok | Self::HelmUnittest => "-s -w",
+        }
+    }
+
+    fn module(self) -> PathBuf {
+        peers_folder().join(self.name())
+    }
+
+    /// Where the binary lies or will lie: a name for what it is built from and by.
+    fn location(self) -> Result<PathBuf> {
+        let mut sources: Vec<PathBuf> = fs::read_dir(self.module())
+            .with_context(|| format!("cannot read {}", self.module().display()))?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<_, _>>()?;
+        sources.retain(|path| {
+            path.extension().is_some_and(|extension| extension == "go" || extension == "mod" || extension == "sum")
+        });
+        sources.sort();
+        let mut parts = vec![toolchain_version()?.into_bytes(), self.linker_flags().into()];
+        for source in sources {
+            parts.push(fs::read(&source).with_context(|| format!("cannot read {}", source.display()))?);
+        }
+        let digest = short_digest(parts.iter().map(Vec::as_slice));
+        Ok(cache_folder()?.join(format!("{}-{digest}", self.name())))
+    }
+
+    /// The path of the binary.
+    pub fn built(self) -> Result<PathBuf> {
+        let path = self.location()?;
+        if !path.is_file() {
+            bail!("{} has not been built yet: run `cargo xtask test --only tools`", self.name());
+        }
+        Ok(path)
+    }
+
+    /// Builds the binary unless it is there.
+    pub fn build(self, progress: Progress<'_>) -> Result<PathBuf> {
+        let path = self.location()?;
+        if path.is_file() {
+            return Ok(path);
+        }
+        progress(&format!("building {}", self.name()));
+        fs::create_dir_all(cache_folder()?)?;
+        // Built beside its place and moved there whole: an interrupted build leaves nothing that looks finished.
+        let unfinished = path.with_extension(format!("{}.unfinished", std::process::id()));
+        let built = run(
+            Command::new(go()?)
+                .args(["build", "-v", "-mod=readonly", "-buildvcs=false", "-trimpath"])
+                .args(["-ldflags", self.linker_flags(), "-o"])
+                .arg(&unfinished)
+                .arg(self.package())
+                .current_dir(self.module())
+                .env("GOWORK", "off"),
+            &mut |line| progress(&format!("{}: {line}", self.name())),
+        );
+        if let Err(error) = built {
+            let _ = fs::remove_file(&unfinished);
+            return Err(error);
+        }
+        fs::rename(&unfinished, &path)?;
+        Ok(path)
+    }
+}
+
+/// Whether there is a Go toolchain at all.
+pub fn toolchain_found() -> bool {
+    go().is_ok()
+}
+
+fn go() -> Result<PathBuf> {
+    program("go").context(
+        "Go is missing, which builds the Kubernetes control plane, Helm and the fake kubelet: \
+         install Go 1.26 or newer as https://go.dev/doc/install says",
+    )
+}
+
+fn toolchain_version() -> Result<String> {
+    // In the folder of a module, because `toolchain` lines and GOTOOLCHAIN may choose another version there.
+    let output = Command::new(go()?)
+        .args(["env", "GOVERSION", "GOOS", "GOARCH"])
+        .current_dir(GoPart::ControlPlane.module())
+        .output()
+        .context("cannot start go")?;
+    if !output.status.success() {
+        bail!("`go env` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
