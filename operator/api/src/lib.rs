@@ -12,6 +12,7 @@
 // Each printer column has its own name, type and path.
 #![allow(clippy::duplicated_attributes)]
 
+pub mod admission;
 pub mod approval;
 pub mod conditions;
 pub mod exclusion;

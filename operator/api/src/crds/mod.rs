@@ -43,7 +43,7 @@ pub fn definitions() -> Vec<Value> {
         (json!(DirectorySyncState::crd()), None),
     ]
     .into_iter()
-    .map(|(definition, status)| schema::finished(definition, status))
+    .map(|(definition, status)| schema::finished(definition, status.as_ref()))
     .collect()
 }
 
@@ -129,7 +129,7 @@ mod tests {
     fn assert_documented_and_bounded(path: &str, schema: &Value) {
         match schema["type"].as_str() {
             Some("string") => {
-                assert!(schema["enum"].is_array() || schema["maxLength"].is_number(), "{path} has no maxLength")
+                assert!(schema["enum"].is_array() || schema["maxLength"].is_number(), "{path} has no maxLength");
             }
             Some("integer") => {
                 assert!(schema["minimum"].is_number(), "{path} has no minimum");

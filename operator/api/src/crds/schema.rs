@@ -5,14 +5,14 @@ use serde_json::Value;
 /// The definition as it is applied: without formats that the API server does not know, without `nullable` (so that
 /// an explicit null counts as left out, and gets the default), and with the default of the status, which keeps tools
 /// that wait from taking a new resource for a ready one.
-pub(super) fn finished(mut definition: Value, status_default: Option<Value>) -> Value {
+pub(super) fn finished(mut definition: Value, status_default: Option<&Value>) -> Value {
     if let Some(fields) = definition.as_object_mut() {
         fields.remove("status");
     }
     for version in definition["spec"]["versions"].as_array_mut().into_iter().flatten() {
         let schema = &mut version["schema"]["openAPIV3Schema"];
         clean(schema);
-        if let Some(default) = &status_default {
+        if let Some(default) = status_default {
             schema["properties"]["status"]["default"] = default.clone();
         }
     }

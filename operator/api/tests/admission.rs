@@ -1,0 +1,98 @@
+//! What is refused when a resource is written, and what is filled in.
+
+use directory_sync_api::{
+    DirectorySync,
+    admission::{Refusal, admit},
+    source::LdapScope,
+};
+use serde_json::{Value, json};
+
+/// The resource of the example, as a user would apply it.
+fn example() -> Value {
+    let text = include_str!("../../../examples/openldap-to-scim.yaml");
+    serde_yaml::Deserializer::from_str(text)
+        .map(|document| <Value as serde::Deserialize>::deserialize(document).unwrap())
+        .find(|object| object["kind"] == "DirectorySync")
+        .unwrap()
+}
+
+/// The example with a JSON merge patch (RFC 7396) of its spec.
+fn changed(patch: &Value) -> Value {
+    let mut object = example();
+    merge(&mut object["spec"], patch);
+    object
+}
+
+fn merge(value: &mut Value, patch: &Value) {
+    let Some(changes) = patch.as_object() else {
+        *value = patch.clone();
+        return;
+    };
+    if !value.is_object() {
+        *value = json!({});
+    }
+    for (name, change) in changes {
+        if change.is_null() {
+            value.as_object_mut().unwrap().remove(name);
+        } else {
+            merge(&mut value[name], change);
+        }
+    }
+}
+
+fn refusal(patch: &Value) -> Refusal {
+    admit::<DirectorySync>(changed(patch)).expect_err("it should be refused")
+}
+
+#[test]
+fn the_example_is_accepted_and_its_defaults_are_filled_in() {
+    let sync: DirectorySync = admit(example()).unwrap();
+    let ldap = sync.spec.source.ldap.unwrap();
+    assert_eq!((ldap.page_size, ldap.users[0].scope), (1000, LdapScope::Subtree));
+    assert_eq!(sync.spec.limits.memberships.removals.percent, Some(10), "a limit that is left out keeps its default");
+    assert_eq!(sync.spec.limits.users.removals.max, Some(20));
+    assert!(!sync.spec.apply);
+}
+
+#[test]
+fn every_wrong_combination_is_refused_with_a_sentence_that_says_what_to_write() {
+    let cases: Vec<Value> = serde_yaml::from_str(include_str!("refused.yaml")).unwrap();
+    for case in cases {
+        let refusal = refusal(&case["change"]).to_string();
+        assert!(refusal.contains(case["sentence"].as_str().unwrap()), "{}: {refusal}", case["wrong"]);
+    }
+}
+
+#[test]
+fn a_misspelt_field_is_refused_with_the_names_that_are_known() {
+    let refusal = refusal(&json!({ "removal": { "policyy": "Keep" } }));
+    assert_eq!(refusal.to_string(), "spec.removal.policyy: unknown field; known here: deleteAfter, policy");
+}
+
+#[test]
+fn a_value_out_of_bounds_is_refused_where_it_stands() {
+    for (patch, sentence) in [
+        (json!({ "source": { "ldap": { "urls": [] } } }), "spec.source.ldap.urls: needs at least 1 entries"),
+        (json!({ "source": { "ldap": { "pageSize": 0 } } }), "spec.source.ldap.pageSize: must be at least 1"),
+        (json!({ "source": { "ldap": { "urls": ["http://x.example.com"] } } }), "spec.source.ldap.urls[0]: must match"),
+        (json!({ "adoption": "byAddress" }), "spec.adoption: must be one of None, ByExternalId, ByAddress"),
+        (json!({ "apply": "yes" }), "spec.apply: must be of type boolean"),
+        (json!({ "schedule": { "cron": "hourly" } }), "spec.schedule.cron: must"),
+        (json!({ "removal": { "deleteAfter": "30d" } }), "spec.removal.deleteAfter: must match"),
+        (
+            json!({ "mapping": { "user": { "attributes": [
+                { "name": "title", "value": "a" }, { "name": "title", "value": "b" }
+            ] } } }),
+            "spec.mapping.user.attributes[1]: is named like an earlier entry",
+        ),
+    ] {
+        let refusal = refusal(&patch).to_string();
+        assert!(refusal.contains(sentence), "{refusal} should contain {sentence}");
+    }
+}
+
+#[test]
+fn an_explicit_null_counts_as_left_out() {
+    let sync: DirectorySync = admit(changed(&json!({ "schedule": { "jitter": null } }))).unwrap();
+    assert_eq!(sync.spec.schedule.jitter, "1m");
+}
