@@ -1,0 +1,72 @@
+//! Attributes of SCIM objects in JSON. Their names are case-insensitive (RFC 7643 §2.1).
+
+use serde_json::{Map, Value};
+
+/// A SCIM object as the service sent it.
+pub(super) type Object = Map<String, Value>;
+
+/// The value of an attribute; `null` is no value (RFC 7643 §2.5).
+pub(super) fn get<'o>(object: &'o Object, name: &str) -> Option<&'o Value> {
+    object
+        .get(name)
+        .or_else(|| object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
+        .filter(|value| !value.is_null())
+}
+
+/// The key under which an object has an attribute: as the service writes it, or else as the RFC does.
+pub(super) fn key<'o>(object: &'o Object, name: &'o str) -> &'o str {
+    if object.contains_key(name) {
+        return name;
+    }
+    object.keys().find(|key| key.eq_ignore_ascii_case(name)).map_or(name, String::as_str)
+}
+
+/// A text, empty where there is none.
+pub(super) fn text<'o>(object: &'o Object, name: &str) -> &'o str {
+    get(object, name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A truth value; some services write it as a text.
+pub(super) fn truth(object: &Object, name: &str) -> Option<bool> {
+    match get(object, name)? {
+        Value::Bool(truth) => Some(*truth),
+        Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
+        Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+/// A count; some services write it as a text.
+pub(super) fn count(object: &Object, name: &str) -> Option<u64> {
+    match get(object, name)? {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_u64(),
+    }
+}
+
+/// A complex attribute.
+pub(super) fn object<'o>(object: &'o Object, name: &str) -> Option<&'o Object> {
+    get(object, name).and_then(Value::as_object)
+}
+
+/// The complex values of a multi-valued attribute.
+pub(super) fn objects<'o>(object: &'o Object, name: &str) -> impl Iterator<Item = &'o Object> {
+    get(object, name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_are_compared_without_case_and_null_is_absent() {
+        let object = json!({"USERNAME": "ada", "active": "False", "title": null, "n": "7"});
+        let object = object.as_object().unwrap();
+        assert_eq!(text(object, "userName"), "ada");
+        assert_eq!(key(object, "userName"), "USERNAME");
+        assert_eq!(truth(object, "active"), Some(false));
+        assert_eq!(get(object, "title"), None);
+        assert_eq!(count(object, "n"), Some(7));
+    }
+}
