@@ -13,13 +13,13 @@ pub(super) fn definition(header: &str, yaml: &str) -> String {
 }
 
 /// The policy on approvals as a template, named after the release.
-pub(super) fn policy(header: &str) -> Result<String, serde_yaml::Error> {
+pub(super) fn policy(header: &str) -> String {
     const NAME: &str = "RELEASE-approvals";
     let template = r#"{{ include "directory-sync-operator.fullname" . }}-approvals"#;
     let mut manifests = Vec::new();
     for manifest in [policy::named_policy(NAME), policy::named_binding(NAME)] {
-        let yaml = serde_yaml::to_string(&manifest)?;
+        let yaml = super::yaml(&manifest);
         manifests.push(yaml.replacen("metadata:\n", &format!("metadata:\n{LABELS}"), 1).replace(NAME, template));
     }
-    Ok(format!("{header}{{{{- if .Values.approvalPolicy.enabled }}}}\n{}{{{{- end }}}}\n", manifests.join("---\n")))
+    format!("{header}{{{{- if .Values.approvalPolicy.enabled }}}}\n{}{{{{- end }}}}\n", manifests.join("---\n"))
 }

@@ -5,11 +5,6 @@ mod policy;
 mod reference;
 mod schema;
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
-
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
@@ -18,21 +13,6 @@ use crate::{DirectorySync, DirectorySyncApproval, DirectorySyncPlan, DirectorySy
 pub use policy::{approval_policy, approval_policy_binding};
 
 const HEADER: &str = "# Generated from operator/api by `cargo xtask generate`; changes here are lost.\n";
-
-/// A file that is generated, as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GeneratedFile {
-    /// Path from the root of the repository.
-    pub path: PathBuf,
-    /// The whole text.
-    pub contents: String,
-}
-
-impl GeneratedFile {
-    fn new(path: impl Into<PathBuf>, contents: String) -> Self {
-        Self { path: path.into(), contents }
-    }
-}
 
 /// The four `CustomResourceDefinitions`, ready to be applied.
 pub fn definitions() -> Vec<Value> {
@@ -47,66 +27,49 @@ pub fn definitions() -> Vec<Value> {
     .collect()
 }
 
-/// Every generated file of this crate: `crds/`, the chart's copies, and `docs/reference/kinds.md`.
-///
-/// # Errors
-/// If a definition cannot be written as YAML, which would be a mistake in this crate.
-pub fn generated_files() -> Result<Vec<GeneratedFile>, serde_yaml::Error> {
+/// Every generated file of this crate as its path from the root of the repository and its text: `crds/`, the chart's
+/// copies, and `docs/reference/kinds.md`.
+pub fn generated_files() -> Vec<(String, String)> {
     let definitions = definitions();
     let mut files = Vec::new();
     for definition in &definitions {
         let plural = schema::plural(definition);
-        let yaml = serde_yaml::to_string(definition)?;
-        files.push(GeneratedFile::new(format!("crds/{plural}.yaml"), format!("{HEADER}{yaml}")));
-        files.push(GeneratedFile::new(
-            format!("charts/directory-sync-operator/templates/crds/{plural}.yaml"),
-            chart::definition(HEADER, &yaml),
-        ));
+        let yaml = yaml(definition);
+        files.push((format!("crds/{plural}.yaml"), format!("{HEADER}{yaml}")));
+        let copy = format!("charts/directory-sync-operator/templates/crds/{plural}.yaml");
+        files.push((copy, chart::definition(HEADER, &yaml)));
     }
-    files.push(GeneratedFile::new("crds/validating-admission-policy.yaml", policy::manifest(HEADER)?));
-    files.push(GeneratedFile::new(
-        "charts/directory-sync-operator/templates/validating-admission-policy.yaml",
-        chart::policy(HEADER)?,
-    ));
-    files.push(GeneratedFile::new("docs/reference/kinds.md", reference::page(&definitions)));
-    Ok(files)
+    files.push(("crds/validating-admission-policy.yaml".into(), policy::manifest(HEADER)));
+    let copy = "charts/directory-sync-operator/templates/validating-admission-policy.yaml";
+    files.push((copy.into(), chart::policy(HEADER)));
+    files.push(("docs/reference/kinds.md".into(), reference::page(&definitions)));
+    files
 }
 
-/// Writes every generated file below `root`, the root of the repository.
-///
-/// # Errors
-/// If a file cannot be written.
-pub fn write_generated_files(root: &Path) -> io::Result<()> {
-    for file in generated_files().map_err(io::Error::other)? {
-        let path = root.join(&file.path);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        fs::write(path, file.contents)?;
-    }
-    Ok(())
+/// A manifest as YAML.
+#[allow(clippy::expect_used, reason = "every JSON value is YAML")]
+fn yaml(manifest: &Value) -> String {
+    serde_yaml::to_string(manifest).expect("every JSON value is YAML")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{fs, path::Path};
 
-    fn root() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-    }
-
+    /// With `UPDATE_GENERATED` set, writes what it would otherwise complain about.
     #[test]
     fn the_files_in_the_tree_are_current() {
-        if std::env::var_os("UPDATE_GENERATED").is_some() {
-            write_generated_files(&root()).unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for (name, contents) in generated_files() {
+            let path = root.join(&name);
+            if std::env::var_os("UPDATE_GENERATED").is_some() {
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(&path, &contents).unwrap();
+            }
+            let current = fs::read_to_string(&path).unwrap_or_default();
+            assert!(current == contents, "{name} is not current: run `cargo xtask generate`");
         }
-        let stale: Vec<_> = generated_files()
-            .unwrap()
-            .into_iter()
-            .filter(|file| fs::read_to_string(root().join(&file.path)).unwrap_or_default() != file.contents)
-            .map(|file| file.path)
-            .collect();
-        assert!(stale.is_empty(), "run `cargo xtask generate`: {stale:?}");
     }
 
     #[test]

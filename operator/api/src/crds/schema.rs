@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// The definition as it is applied: without formats that the API server does not know, without `nullable` (so that
-/// an explicit null counts as left out, and gets the default), and with the default of the status, which keeps tools
+/// an explicit null counts as left out, and gets the default), without the line breaks of doc comments, and with the default of the status, which keeps tools
 /// that wait from taking a new resource for a ready one.
 pub(super) fn finished(mut definition: Value, status_default: Option<&Value>) -> Value {
     if let Some(fields) = definition.as_object_mut() {
@@ -35,11 +35,19 @@ fn clean(value: &mut Value) {
             if unknown {
                 fields.remove("format");
             }
+            if let Some(Value::String(description)) = fields.get_mut("description") {
+                *description = unwrapped(description);
+            }
             fields.values_mut().for_each(clean);
         }
         Value::Array(items) => items.iter_mut().for_each(clean),
         _ => {}
     }
+}
+
+/// The text without the line breaks of the source code: `kubectl explain` makes its own.
+fn unwrapped(text: &str) -> String {
+    text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n\n")
 }
 
 #[cfg(test)]
