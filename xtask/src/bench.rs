@@ -1,0 +1,37 @@
+//! `cargo xtask bench`: the measurements whose figures stand in `docs/performance.md`.
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+
+use crate::cargo;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// What to measure.
+    what: Subject,
+    /// Handed on to the measuring program.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Subject {
+    /// Planning: time and memory for companies of several sizes.
+    Plan,
+    /// Reading from a real directory server, against `ldapsearch`.
+    Ldap,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let (package, example) = match arguments.what {
+        Subject::Plan => ("directory-sync-core", "plan_bench"),
+        Subject::Ldap => ("directory-sync-tests", "ldap_bench"),
+    };
+    let status = cargo(&["run", "--release", "--package", package, "--example", example, "--"])?
+        .args(&arguments.arguments)
+        .status()?;
+    if !status.success() {
+        bail!("{example} failed ({status})");
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! The commands of a developer: `cargo xtask <command>`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool speaks by printing")]
+
+mod bench;
+mod generate;
+mod steps;
+mod test;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+/// Builds, tests and shows directory-sync-operator.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run every check and every test; install what they need.
+    Test(test::Arguments),
+    /// Write the files that are generated from the code: manifests of the kinds and the reference.
+    Generate(generate::Arguments),
+    /// Measure what has a budget.
+    Bench(bench::Arguments),
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Task::Test(arguments) => test::run(&arguments),
+        Task::Generate(arguments) => generate::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
+    }
+}
+
+/// The top folder of the checkout.
+fn workspace() -> Result<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    Ok(folder.parent().context("xtask lies in a folder of the workspace")?.to_owned())
+}
+
+/// The cargo that started this, in the top folder.
+fn cargo(arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(workspace()?);
+    Ok(command)
+}

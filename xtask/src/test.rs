@@ -1,0 +1,92 @@
+//! `cargo xtask test`: every check and every test.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use directory_sync_tests::peers::helm::Helm;
+use directory_sync_tests::peers::{helm_unittest, tools};
+
+use crate::steps::Steps;
+use crate::{cargo, generate, workspace};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Run only these steps, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Step>,
+}
+
+/// The steps, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Step {
+    /// Install what the tests run against.
+    Tools,
+    /// The code is formatted.
+    Format,
+    /// The code has no warnings.
+    Lint,
+    /// The generated files are those that the code generates.
+    Generated,
+    /// Tests of single modules.
+    Unit,
+    /// Tests of crates, and of the whole operator against real peers.
+    Integration,
+    /// The examples in the documentation of the code.
+    Doc,
+    /// The chart.
+    Chart,
+}
+
+impl Step {
+    fn purpose(self) -> &'static str {
+        match self {
+            Self::Tools => "installing what the tests run against",
+            Self::Format => "the code is formatted",
+            Self::Lint => "the code has no warnings",
+            Self::Generated => "the generated files are current",
+            Self::Unit => "tests of single modules",
+            Self::Integration => "tests of crates, and of the whole against real peers",
+            Self::Doc => "examples in the documentation",
+            Self::Chart => "the chart is sound and its values do what they say",
+        }
+    }
+
+    fn run(self, progress: tools::Progress<'_>) -> Result<()> {
+        // The same packages in every test step: another choice would unite other features and build everything anew.
+        match self {
+            Self::Tools => tools::install(progress),
+            Self::Format => tools::run(&mut cargo(&["fmt", "--all", "--check"])?, progress),
+            Self::Lint => {
+                tools::run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?, progress)
+            }
+            Self::Generated => generate::check(),
+            Self::Unit => tools::run(&mut cargo(&["test", "--workspace", "--lib", "--bins"])?, progress),
+            Self::Integration => tools::run(&mut cargo(&["test", "--workspace", "--test", "*"])?, progress),
+            Self::Doc => tools::run(&mut cargo(&["test", "--workspace", "--doc"])?, progress),
+            Self::Chart => chart(progress),
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let mut steps = Steps::default();
+    for &step in Step::value_variants() {
+        if arguments.only.is_empty() || arguments.only.contains(&step) {
+            let name = step.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+            steps.run(&name, step.purpose(), |progress| step.run(progress));
+        }
+    }
+    steps.finish()
+}
+
+fn chart(progress: tools::Progress<'_>) -> Result<()> {
+    let chart: PathBuf = workspace()?.join("charts/directory-sync-operator");
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let path = chart.display().to_string();
+        let reports = [Helm::without_cluster()?.run(&["lint", "--strict", &path]).await?, helm_unittest::run(&chart).await?];
+        reports.iter().flat_map(|report| report.lines()).for_each(progress);
+        Ok(())
+    })
+}
