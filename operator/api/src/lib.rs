@@ -19,6 +19,7 @@ pub mod exclusion;
 pub mod limits;
 pub mod mapping;
 pub mod plan;
+mod presets;
 pub mod references;
 pub mod removal;
 pub mod schedule;
@@ -28,6 +29,7 @@ pub mod status;
 pub mod sync;
 pub mod target;
 
+pub mod convert;
 pub mod crds;
 
 pub use approval::{DirectorySyncApproval, DirectorySyncApprovalSpec, DirectorySyncApprovalStatus};

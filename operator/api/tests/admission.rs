@@ -4,6 +4,7 @@ use directory_sync_api::{
     DirectorySync,
     admission::{Refusal, admit},
     source::LdapScope,
+    status::EffectiveRules,
 };
 use serde_json::{Value, json};
 
@@ -95,4 +96,25 @@ fn a_value_out_of_bounds_is_refused_where_it_stands() {
 fn an_explicit_null_counts_as_left_out() {
     let sync: DirectorySync = admit(changed(&json!({ "schedule": { "jitter": null } }))).unwrap();
     assert_eq!(sync.spec.schedule.jitter, "1m");
+}
+
+#[test]
+fn the_preset_fills_in_what_the_mapping_leaves_out_and_the_status_says_what_is_managed() {
+    let sync: DirectorySync = admit(example()).unwrap();
+    let user = sync.spec.effective_mapping().user.unwrap();
+    assert_eq!(user.id.unwrap().attribute.unwrap(), "entryUUID");
+    let effective = EffectiveRules::of(&sync.spec);
+    assert_eq!((effective.exclusions, effective.protected, effective.apply), (2, 1, false));
+    for field in ["user.aliases", "user.attributes.title", "group.members"] {
+        assert!(effective.fields.iter().any(|known| known == field), "{field}: {:?}", effective.fields);
+    }
+    assert!(!effective.fields.iter().any(|field| field == "user.orgUnit"), "what nothing maps is not managed");
+}
+
+#[test]
+fn what_the_mapping_says_wins_over_the_preset() {
+    let patch = json!({ "mapping": { "user": { "displayName": { "attribute": "displayName" } } } });
+    let sync: DirectorySync = admit(changed(&patch)).unwrap();
+    let name = sync.spec.effective_mapping().user.unwrap().display_name.unwrap();
+    assert_eq!(name.attribute.as_deref(), Some("displayName"));
 }

@@ -1,0 +1,62 @@
+//! From a resource to what the core works with, and from what is in force back to the status.
+//!
+//! The API server has judged the schema and the rules by then, unless somebody switched them off; so nothing here
+//! trusts them, and what cannot be used is an error with the path of its field.
+
+mod duration;
+mod effective;
+mod rules;
+
+use directory_sync_core::disposition::{Classified, Disposition};
+
+pub use duration::{duration, positive_duration};
+pub use rules::{Principals, limits, rules};
+
+/// Why a resource cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConvertError {
+    /// A text is no duration.
+    #[error("{path}: {text:?} is no duration; write it like 90s, 15m or 720h")]
+    Duration {
+        /// The field.
+        path: String,
+        /// What it says.
+        text: String,
+    },
+    /// A duration is zero or negative where time has to pass.
+    #[error("{path}: {text:?} leaves no time; write a duration longer than zero, like 30s")]
+    NoTime {
+        /// The field.
+        path: String,
+        /// What it says.
+        text: String,
+    },
+    /// A number is out of the bounds that the schema sets.
+    #[error("{path}: {number} is out of bounds; write a number from 0 to {most}")]
+    OutOfBounds {
+        /// The field.
+        path: String,
+        /// What it says.
+        number: i64,
+        /// The greatest number allowed.
+        most: u64,
+    },
+    /// Fields contradict each other.
+    #[error("{path}: {sentence}")]
+    Contradiction {
+        /// The field.
+        path: String,
+        /// What contradicts what, and what to write instead.
+        sentence: &'static str,
+    },
+}
+
+impl Classified for ConvertError {
+    fn disposition(&self) -> Disposition {
+        Disposition::Stall
+    }
+
+    fn reason(&self) -> &'static str {
+        "InvalidSpec"
+    }
+}
