@@ -121,6 +121,13 @@ pub struct NamedFieldSource {
     pub value: Option<String>,
 }
 
+impl FieldSource {
+    /// Taken from the attribute of this name.
+    pub fn attribute(name: impl Into<String>) -> Self {
+        Self { attribute: Some(name.into()), ..Self::default() }
+    }
+}
+
 impl NamedFieldSource {
     /// The source of the value, without the name.
     pub fn source(&self) -> FieldSource {

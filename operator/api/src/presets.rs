@@ -45,25 +45,21 @@ fn preset(schema: LdapSchema) -> Mapping {
         LdapSchema::OpenLDAP => Mapping {
             user: Some(UserMapping {
                 // RFC 4530: assigned by the server, and never changed.
-                id: attribute("entryUUID"),
-                email: attribute("mail"),
-                given_name: attribute("givenName"),
-                family_name: attribute("sn"),
+                id: Some(FieldSource::attribute("entryUUID")),
+                email: Some(FieldSource::attribute("mail")),
+                given_name: Some(FieldSource::attribute("givenName")),
+                family_name: Some(FieldSource::attribute("sn")),
                 // RFC 4519 §3.12: every person has one, which is not so of displayName.
-                display_name: attribute("cn"),
+                display_name: Some(FieldSource::attribute("cn")),
                 ..UserMapping::default()
             }),
             group: Some(GroupMapping {
-                id: attribute("entryUUID"),
-                email: attribute("mail"),
-                name: attribute("cn"),
-                description: attribute("description"),
-                members: attribute("member"),
+                id: Some(FieldSource::attribute("entryUUID")),
+                email: Some(FieldSource::attribute("mail")),
+                name: Some(FieldSource::attribute("cn")),
+                description: Some(FieldSource::attribute("description")),
+                members: Some(FieldSource::attribute("member")),
             }),
         },
     }
-}
-
-fn attribute(name: &str) -> Option<FieldSource> {
-    Some(FieldSource { attribute: Some(name.to_owned()), ..FieldSource::default() })
 }

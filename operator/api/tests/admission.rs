@@ -1,5 +1,7 @@
 //! What is refused when a resource is written, and what is filled in.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use directory_sync_api::{
     DirectorySync,
     admission::{Refusal, admit},
