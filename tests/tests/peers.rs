@@ -150,17 +150,16 @@ mod slapd {
         let options = SlapdOptions { certificate: Some(certificate), ..SlapdOptions::default() };
         let slapd = Slapd::start(&options, &Company::small()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let works = |trusted: &CertificateAuthority, arguments: &[&str]| {
+        let works = |trusted: &CertificateAuthority, url: &str, arguments: &[&str]| {
             let file = folder.path().join("ca.crt");
             fs::write(&file, trusted.certificate_pem()).unwrap();
-            let mut command = slapd.search_command().unwrap();
+            let mut command = slapd.search_command(url).unwrap();
             command.env("LDAPTLS_CACERT", file).args(arguments).args(["-s", "base", "(objectClass=*)", "1.1"]);
             command.output().unwrap().status.success()
         };
-        let ldaps = slapd.ldaps_url().unwrap();
-        assert!(works(&authority, &["-H", &ldaps]));
-        assert!(works(&authority, &["-ZZ"]));
-        assert!(!works(&CertificateAuthority::new("stranger").unwrap(), &["-ZZ"]));
+        assert!(works(&authority, &slapd.ldaps_url().unwrap(), &[]));
+        assert!(works(&authority, &slapd.url(), &["-ZZ"]));
+        assert!(!works(&CertificateAuthority::new("stranger").unwrap(), &slapd.url(), &["-ZZ"]));
     }
 
     #[tokio::test]

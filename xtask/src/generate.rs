@@ -3,7 +3,6 @@
 use std::fs;
 
 use anyhow::{Context, Result, bail};
-use directory_sync_api::crds::GeneratedFile;
 
 use crate::workspace;
 
@@ -22,28 +21,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 pub(crate) fn check() -> Result<()> {
     let stale = stale()?;
     if !stale.is_empty() {
-        let names: Vec<_> = stale.iter().map(|file| file.path.display().to_string()).collect();
+        let names: Vec<_> = stale.iter().map(|(name, _)| name.as_str()).collect();
         bail!("not current: {}: run `cargo xtask generate`", names.join(", "));
     }
     Ok(())
 }
 
 fn write() -> Result<()> {
-    for file in stale()? {
-        let path = workspace()?.join(&file.path);
+    for (name, contents) in stale()? {
+        let path = workspace()?.join(&name);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        fs::write(&path, &file.contents).with_context(|| format!("cannot write {}", path.display()))?;
-        println!("{}", file.path.display());
+        fs::write(&path, contents).with_context(|| format!("cannot write {}", path.display()))?;
+        println!("{name}");
     }
     Ok(())
 }
 
 /// The generated files whose contents are others than in the checkout.
-fn stale() -> Result<Vec<GeneratedFile>> {
+fn stale() -> Result<Vec<(String, String)>> {
     let root = workspace()?;
-    let mut files = directory_sync_api::generated_files()?;
-    files.retain(|file| !fs::read_to_string(root.join(&file.path)).is_ok_and(|present| present == file.contents));
+    let mut files = directory_sync_api::generated_files();
+    files.retain(|(name, contents)| !fs::read_to_string(root.join(name)).is_ok_and(|present| present == *contents));
     Ok(files)
 }

@@ -85,7 +85,8 @@ fn chart(progress: tools::Progress<'_>) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let path = chart.display().to_string();
-        let reports = [Helm::without_cluster()?.run(&["lint", "--strict", &path]).await?, helm_unittest::run(&chart).await?];
+        let reports =
+            [Helm::without_cluster()?.run(&["lint", "--strict", &path]).await?, helm_unittest::run(&chart).await?];
         reports.iter().flat_map(|report| report.lines()).for_each(progress);
         Ok(())
     })

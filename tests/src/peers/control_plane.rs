@@ -17,7 +17,7 @@ use kube::{Client, Config};
 use tokio::io::AsyncWriteExt;
 
 use super::processes::{Processes, free_port};
-use super::tls::{CertificateAuthority, private_key_pem};
+use super::tls::{CertificateAuthority, signing_key_pem};
 use super::tools::go::GoPart;
 
 /// The parts need a few seconds on a quiet machine.
@@ -62,14 +62,18 @@ impl ControlPlane {
     pub async fn start_with_node() -> Result<Self> {
         let mut control_plane = Self::start().await?;
         control_plane.start_controllers()?;
-        control_plane.kubectl_with_input(&["apply", "-f", "-"], include_str!("../../peers/control-plane/node.yaml")).await?;
+        control_plane
+            .kubectl_with_input(&["apply", "-f", "-"], include_str!("../../peers/control-plane/node.yaml"))
+            .await?;
         let client = control_plane.client().await?;
         control_plane
             .processes
             .wait_until("a ready node and a default service account", READY_LIMIT, || async {
                 let node = Api::<Node>::all(client.clone()).get("node").await?;
                 // The node lifecycle controller taints a node until it is ready.
-                if node.spec.and_then(|spec| spec.taints).is_none_or(|taints| taints.is_empty()) && node.status.is_some_and(is_ready) {
+                if node.spec.and_then(|spec| spec.taints).is_none_or(|taints| taints.is_empty())
+                    && node.status.is_some_and(is_ready)
+                {
                     Api::<ServiceAccount>::namespaced(client.clone(), "default").get("default").await?;
                     return Ok(());
                 }
@@ -235,7 +239,9 @@ fn prepare_files(folder: &Path, authority: &CertificateAuthority) -> Result<()> 
     let certificate = authority.server_certificate(&["127.0.0.1", "localhost"])?;
     fs::write(folder.join("server.crt"), certificate.certificate_pem)?;
     fs::write(folder.join("server.key"), certificate.key_pem)?;
-    fs::write(folder.join("service-accounts.key"), private_key_pem()?)?;
+    let (private_key, public_key) = signing_key_pem()?;
+    fs::write(folder.join("service-accounts.key"), private_key)?;
+    fs::write(folder.join("service-accounts.pub"), public_key)?;
     fs::write(folder.join("tokens.csv"), format!("{ADMIN_TOKEN},admin,admin,system:masters\n"))?;
     fs::write(folder.join("audit-policy.yaml"), include_str!("../../peers/control-plane/audit-policy.yaml"))?;
     Ok(())
@@ -274,7 +280,7 @@ fn start_api_server(processes: &mut Processes, etcd_port: u16, port: u16) -> Res
             ])
             .args([file("tls-cert-file", "server.crt"), file("tls-private-key-file", "server.key")])
             .args([file("cert-dir", "certificates"), file("token-auth-file", "tokens.csv")])
-            .arg(file("service-account-key-file", "service-accounts.key"))
+            .arg(file("service-account-key-file", "service-accounts.pub"))
             .arg(file("service-account-signing-key-file", "service-accounts.key"))
             .args([file("audit-policy-file", "audit-policy.yaml"), file("audit-log-path", "audit.log")]),
     )
@@ -315,7 +321,11 @@ fn kubectl_command(kubeconfig: &Path) -> Result<tokio::process::Command> {
 }
 
 fn is_ready(status: NodeStatus) -> bool {
-    status.conditions.unwrap_or_default().iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    status
+        .conditions
+        .unwrap_or_default()
+        .iter()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 fn successful(output: Output, arguments: &[&str]) -> Result<String> {

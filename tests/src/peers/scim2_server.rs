@@ -102,7 +102,8 @@ impl Scim2Server {
             command.arg("--service-provider-config").arg(path);
         }
         self.processes.spawn(NAME, &mut command)?;
-        let request = authorized(&self.http, Method::GET, &format!("{}/ServiceProviderConfig", self.url()), self.token());
+        let request =
+            authorized(&self.http, Method::GET, &format!("{}/ServiceProviderConfig", self.url()), self.token());
         self.processes
             .wait_until("a SCIM server that answers", READY_LIMIT, || async {
                 let request = request.try_clone().context("a request without a body can be repeated")?;

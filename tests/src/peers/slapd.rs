@@ -98,7 +98,7 @@ impl Slapd {
 
     /// Applies changes in the notation of LDIF, additions included (`changetype: add`, as entries without one are).
     pub async fn change(&self, ldif: &str) -> Result<()> {
-        let mut command = self.client_program("ldapmodify", ADMIN_DN, ADMIN_PASSWORD)?;
+        let mut command = self.client_program("ldapmodify", &self.url(), ADMIN_DN, ADMIN_PASSWORD)?;
         // Without -a a record without a change type would be refused.
         command.arg("-a").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
@@ -125,16 +125,17 @@ impl Slapd {
 
     /// What `ldapsearch` prints to the reader as plain LDIF; the arguments come after those for the connection.
     pub async fn search(&self, arguments: &[&str]) -> Result<String> {
-        let output = tokio::process::Command::from(self.search_command()?).args(arguments).output().await?;
+        let output = tokio::process::Command::from(self.search_command(&self.url())?).args(arguments).output().await?;
         if !output.status.success() {
             bail!("ldapsearch failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
         }
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// `ldapsearch` for the reader, with everything but what to search for; lines are not wrapped.
-    pub fn search_command(&self) -> Result<Command> {
-        let mut command = self.client_program("ldapsearch", READER_DN, self.reader_password.expose_secret())?;
+    /// `ldapsearch` for the reader at one of the server's addresses, with everything but what to search for; lines are
+    /// not wrapped.
+    pub fn search_command(&self, url: &str) -> Result<Command> {
+        let mut command = self.client_program("ldapsearch", url, READER_DN, self.reader_password.expose_secret())?;
         command.args(["-LLL", "-o", "ldif-wrap=no", "-b", BASE_DN]);
         Ok(command.into_std())
     }
@@ -165,13 +166,14 @@ impl Slapd {
     /// Stops the server and removes its data; the same as dropping it.
     pub fn stop(self) {}
 
-    fn client_program(&self, name: &str, dn: &str, password: &str) -> Result<tokio::process::Command> {
+    fn client_program(&self, name: &str, url: &str, dn: &str, password: &str) -> Result<tokio::process::Command> {
         let path = program(name).with_context(|| format!("{name} is missing: run `cargo xtask test --only tools`"))?;
         // From a file, because the arguments of a process can be read by everybody.
-        let password_file = self.processes.folder().join(format!("password-{}", if dn == ADMIN_DN { "admin" } else { "reader" }));
+        let password_file =
+            self.processes.folder().join(format!("password-{}", if dn == ADMIN_DN { "admin" } else { "reader" }));
         fs::write(&password_file, password)?;
         let mut command = tokio::process::Command::new(path);
-        command.args(["-x", "-H", &self.url(), "-D", dn, "-y"]).arg(password_file);
+        command.args(["-x", "-H", url, "-D", dn, "-y"]).arg(password_file);
         Ok(command)
     }
 }
@@ -233,7 +235,5 @@ fn load(folder: &Path, database: &str, file: &str) -> Result<()> {
 }
 
 fn slapd_program(name: &str) -> Result<Command> {
-    program(name)
-        .map(Command::new)
-        .with_context(|| format!("{name} is missing: run `cargo xtask test --only tools`"))
+    program(name).map(Command::new).with_context(|| format!("{name} is missing: run `cargo xtask test --only tools`"))
 }

@@ -22,7 +22,10 @@ pub struct ServerCertificate {
 
 impl fmt::Debug for ServerCertificate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("ServerCertificate").field("certificate_pem", &self.certificate_pem).finish_non_exhaustive()
+        formatter
+            .debug_struct("ServerCertificate")
+            .field("certificate_pem", &self.certificate_pem)
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,9 +70,10 @@ impl CertificateAuthority {
     }
 }
 
-/// A new private key as PEM (ECDSA, PKCS #8), for signing tokens.
-pub fn private_key_pem() -> Result<String> {
-    Ok(KeyPair::generate()?.serialize_pem())
+/// A new key for signing tokens (ECDSA): the private half (PKCS #8) and the public half, both as PEM.
+pub fn signing_key_pem() -> Result<(String, String)> {
+    let key = KeyPair::generate()?;
+    Ok((key.serialize_pem(), key.public_key_pem()))
 }
 
 fn common_name(name: &str) -> DistinguishedName {

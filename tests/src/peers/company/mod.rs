@@ -254,7 +254,11 @@ fn groups_of_a_small_company(people: &[Person]) -> Vec<Group> {
     let mut newsletter = every(11, 3);
     newsletter.push(format!("uid=long.gone,ou=People,{BASE_DN}"));
     groups.push(Group::new("All Staff", "Every department", departments));
-    groups.push(Group::new("Works Council", "Betriebsrat: Anliegen der Belegschaft, auch für Außenstellen", every(40, 5)));
+    groups.push(Group::new(
+        "Works Council",
+        "Betriebsrat: Anliegen der Belegschaft, auch für Außenstellen",
+        every(40, 5),
+    ));
     groups.push(Group::new("First Aid", "Who can help until the doctor comes", every(17, 2)));
     groups.push(Group::new("Fire Wardens", "Who clears the building", every(19, 7)));
     groups.push(Group::new("Project Aurora", "Across departments", every(13, 1)));

@@ -8,8 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::{Progress, program, run};
 
 /// A program and the Debian package that holds it.
-const NEEDED: [(&str, &str); 3] =
-    [("slapd", "slapd"), ("ldapsearch", "ldap-utils"), ("python3", "python3")];
+const NEEDED: [(&str, &str); 3] = [("slapd", "slapd"), ("ldapsearch", "ldap-utils"), ("python3", "python3")];
 
 /// Installs the packages whose programs are missing, if this is Debian (or a relative) and we are root. No service is
 /// started by that.
@@ -56,10 +55,7 @@ fn missing_packages() -> Vec<&'static str> {
 /// Debian keeps what `python3 -m venv` needs in a package of its own.
 fn python_makes_environments() -> bool {
     program("python3").is_some_and(|python| {
-        Command::new(python)
-            .args(["-c", "import venv, ensurepip"])
-            .output()
-            .is_ok_and(|output| output.status.success())
+        Command::new(python).args(["-c", "import venv, ensurepip"]).output().is_ok_and(|output| output.status.success())
     })
 }
 
