@@ -1,4 +1,5 @@
 //! The peers are what the other tests take them for.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::fs;
 use std::path::Path;
@@ -222,8 +223,8 @@ mod scim2_server {
             "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
             "Operations": [{ "op": "replace", "path": "active", "value": false }],
         });
-        let path = format!("Users/{}", users[0]["id"].as_str().unwrap());
-        assert!(server.request(Method::PATCH, &path, Some(&patch)).await.is_err());
+        let user = format!("Users/{}", users[0]["id"].as_str().unwrap());
+        assert!(server.request(Method::PATCH, &user, Some(&patch)).await.is_err());
     }
 }
 

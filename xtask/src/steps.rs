@@ -73,7 +73,7 @@ fn with_spinner(name: &str, purpose: &str, step: impl FnOnce(&mut dyn FnMut(&str
 }
 
 fn seconds(time: Duration) -> String {
-    if time < Duration::from_mins(1) {
+    if time < Duration::from_secs(60) {
         return format!("{:.1} s", time.as_secs_f64());
     }
     format!("{} min {:02} s", time.as_secs() / 60, time.as_secs() % 60)

@@ -65,8 +65,8 @@ impl Company {
         let mut people = people(200);
         people[17].mail = None;
         people[23].disabled = true;
-        people[42].given_name = "Maximiliane Alexandra Theodora".to_owned();
-        people[42].family_name = "von und zu Hohenstein-Wittgenstein-Oberlahnfels".to_owned();
+        people[42].given_name = String::from("Maximiliane Alexandra Theodora");
+        people[42].family_name = String::from("von und zu Hohenstein-Wittgenstein-Oberlahnfels");
         people[61].aliases.push("info@example.com".to_owned());
         let groups = groups_of_a_small_company(&people);
         Self { people, groups }
@@ -145,14 +145,15 @@ impl Person {
 
     /// The entry, ending with the line of its last attribute.
     pub fn ldif(&self) -> String {
-        let classes = ["inetOrgPerson", "mailRecipient"];
         let number = self.number.to_string();
         let telephone = format!("+49 30 5550 {}", 1000 + self.number);
         let employment = if self.disabled { "disabled" } else { "employee" };
         let display_name = self.display_name();
         let mut lines = ldif_line("dn", &self.dn());
         let mut add = |attribute: &str, value: &str| lines.push_str(&ldif_line(attribute, value));
-        classes.iter().for_each(|class| add("objectClass", class));
+        for class in ["inetOrgPerson", "mailRecipient"] {
+            add("objectClass", class);
+        }
         add("uid", &self.uid);
         add("cn", &display_name);
         add("givenName", &self.given_name);
@@ -195,7 +196,9 @@ impl Group {
     pub fn ldif(&self) -> String {
         let mut lines = ldif_line("dn", &self.dn());
         let mut add = |attribute: &str, value: &str| lines.push_str(&ldif_line(attribute, value));
-        ["groupOfNames", "mailRecipient"].iter().for_each(|class| add("objectClass", class));
+        for class in ["groupOfNames", "mailRecipient"] {
+            add("objectClass", class);
+        }
         add("cn", &self.name);
         add("mail", &self.mail);
         add("description", &self.description);
@@ -269,7 +272,7 @@ fn groups_of_a_small_company(people: &[Person]) -> Vec<Group> {
 /// The name of an entry decides, so that a company has the same identities in every run.
 fn entry_uuid(dn: &str) -> String {
     let digest = Sha256::digest(dn.as_bytes());
-    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hex = format!("{:032x}", digest.iter().take(16).fold(0, |number, &byte| number << 8 | u128::from(byte)));
     // Version 8, the one that says nothing about how it came about (RFC 9562 §5.8).
     format!("{}-{}-8{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
 }

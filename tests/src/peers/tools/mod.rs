@@ -37,8 +37,8 @@ pub fn install(progress: Progress<'_>) -> Result<()> {
     if obstacles.is_empty() {
         return Ok(());
     }
-    let list: String = obstacles.iter().map(|error| format!("\n- {error:#}")).collect();
-    bail!("not everything that the tests need is here:{list}")
+    let list: Vec<_> = obstacles.iter().map(|error| format!("- {error:#}")).collect();
+    bail!("not everything that the tests need is here:\n{}", list.join("\n"))
 }
 
 /// Runs a command to its end, with what it prints going to `progress` line by line. The error quotes its last lines.
@@ -101,5 +101,5 @@ fn short_digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);
     }
-    digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    format!("{:016x}", digest.finalize().iter().take(8).fold(0, |number, &byte| number << 8 | u64::from(byte)))
 }
