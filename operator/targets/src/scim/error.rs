@@ -291,7 +291,7 @@ pub(super) fn of_transport(error: &reqwest::Error, url: String, timeout: Duratio
 }
 
 fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(Some(error), |error| (*error).source())
 }
 
 /// Finds an error in a chain, also where an I/O error wraps it: `io::Error::source` skips what it wraps.

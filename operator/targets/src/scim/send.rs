@@ -1,0 +1,296 @@
+//! Sending approved operations, each with its own outcome.
+
+use super::client::{Call, Client};
+use super::config::ScimConfig;
+use super::discovery::Profile;
+use super::error::ScimError;
+use super::resources::{self, GroupEdit, UserEdit};
+use super::write::{self, Wrote};
+use directory_sync_core::applied::{Answer, Applied, Outcome};
+use directory_sync_core::disposition::Classified;
+use directory_sync_core::gate::{Approved, ApprovedOperation};
+use directory_sync_core::operation::Verb;
+use reqwest::Method;
+use std::collections::HashMap;
+use tokio_util::sync::CancellationToken;
+
+/// So many failures of the service itself, one after the other, end the run.
+const FAILURES_IN_A_ROW: u32 = 3;
+
+/// Verbs whose operations on one object are sent together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    CreateGroups,
+    EditGroups,
+    CreateUsers,
+    EditUsers,
+    AddMembers,
+    RemoveMembers,
+    SuspendUsers,
+    DeleteUsers,
+    DeleteGroups,
+}
+
+impl Step {
+    fn of(verb: Verb) -> Self {
+        match verb {
+            Verb::CreateGroup => Self::CreateGroups,
+            Verb::AdoptGroup | Verb::UpdateGroup => Self::EditGroups,
+            Verb::CreateUser => Self::CreateUsers,
+            Verb::AdoptUser
+            | Verb::UpdateUser
+            | Verb::MoveUser
+            | Verb::RestoreUser
+            | Verb::AddAlias
+            | Verb::RemoveAlias => Self::EditUsers,
+            Verb::AddMember => Self::AddMembers,
+            Verb::RemoveMember => Self::RemoveMembers,
+            Verb::SuspendUser => Self::SuspendUsers,
+            Verb::DeleteUser => Self::DeleteUsers,
+            Verb::DeleteGroup => Self::DeleteGroups,
+        }
+    }
+}
+
+/// Sends everything that is approved and says what became of each operation.
+pub(super) async fn send(
+    client: &Client,
+    profile: Result<&Profile, ScimError>,
+    config: &ScimConfig,
+    approved: Approved<'_>,
+    answered: &(dyn Fn(&Outcome) + Send + Sync),
+    stop: &CancellationToken,
+) -> Applied {
+    let operations: Vec<_> = approved.into_operations().collect();
+    let profile = match profile {
+        Ok(profile) => profile,
+        Err(error) => {
+            let outcomes = operations.into_iter().map(|operation| {
+                let outcome = operation.answered(Answer::NotSent { reason: error.reason() });
+                answered(&outcome);
+                outcome
+            });
+            return Applied::of(outcomes.collect());
+        }
+    };
+    let batch = config.members_per_request.get() as usize;
+    let mut sending = Sending {
+        client,
+        profile,
+        batch,
+        answered,
+        stop,
+        outcomes: Vec::with_capacity(operations.len()),
+        users: HashMap::new(),
+        groups: HashMap::new(),
+        conflicts: Vec::new(),
+        failures: 0,
+        ended: None,
+    };
+    for (step, objects) in by_object(operations) {
+        if step > Step::EditUsers {
+            sending.try_conflicts_again().await;
+        }
+        for object in objects {
+            sending.object(step, object, true).await;
+        }
+    }
+    sending.try_conflicts_again().await;
+    Applied::of(sending.outcomes)
+}
+
+type Object<'w> = Vec<ApprovedOperation<'w>>;
+
+/// The operations by step and, within a step, by the object they change; the order is otherwise kept.
+fn by_object(operations: Vec<ApprovedOperation<'_>>) -> Vec<(Step, Vec<Object<'_>>)> {
+    let mut steps: Vec<(Step, Vec<Object<'_>>)> = Vec::new();
+    let mut places: HashMap<(bool, usize), usize> = HashMap::new();
+    for operation in operations {
+        let step = Step::of(operation.verb());
+        if steps.last().is_none_or(|(last, _)| *last != step) {
+            steps.push((step, Vec::new()));
+            places.clear();
+        }
+        let Some((_, objects)) = steps.last_mut() else { continue };
+        let in_target = operation
+            .target_user()
+            .map(|user| user.row())
+            .or_else(|| operation.target_group().map(|group| group.row()));
+        let in_source = || operation.source_group().map(|group| group.row());
+        let key = match in_target {
+            Some(row) => Some((true, row)),
+            None => in_source().map(|row| (false, row)),
+        };
+        let at = key.map_or(objects.len(), |key| *places.entry(key).or_insert(objects.len()));
+        match objects.get_mut(at) {
+            Some(object) => object.push(operation),
+            None => objects.push(vec![operation]),
+        }
+    }
+    steps
+}
+
+/// A run of sending.
+pub(super) struct Sending<'s, 'w> {
+    pub(super) client: &'s Client,
+    pub(super) profile: &'s Profile,
+    /// Most members per request.
+    pub(super) batch: usize,
+    answered: &'s (dyn Fn(&Outcome) + Send + Sync),
+    stop: &'s CancellationToken,
+    outcomes: Vec<Outcome>,
+    /// Ids of what this run created, by row of the source.
+    pub(super) users: HashMap<usize, String>,
+    pub(super) groups: HashMap<usize, String>,
+    /// What was refused because a value was taken: another operation of the same run may give the value free.
+    conflicts: Vec<(Step, Object<'w>)>,
+    failures: u32,
+    ended: Option<&'static str>,
+}
+
+impl<'w> Sending<'_, 'w> {
+    /// Sends the operations on one object. Refused because a value is taken, they are kept for later if they may be.
+    async fn object(&mut self, step: Step, object: Object<'w>, may_wait: bool) {
+        if let Some(reason) = self.over() {
+            self.answer(object, &Answer::NotSent { reason });
+            return;
+        }
+        let Some(first) = object.first() else { return };
+        match step {
+            Step::CreateGroups | Step::CreateUsers => {
+                let result = self.create(first).await;
+                if may_wait && is_conflict(&result) {
+                    self.conflicts.push((step, object));
+                    return;
+                }
+                if let (Ok((id, _)), Some(operation)) = (&result, object.first()) {
+                    self.remember(operation, id);
+                }
+                let answer = self.judge(result.map(|(id, wrote)| answer(wrote, Some(id))));
+                self.answer(object, &answer);
+            }
+            Step::EditGroups | Step::EditUsers | Step::SuspendUsers => {
+                let (result, id) = self.edit(step, &object).await;
+                if may_wait && step == Step::EditUsers && is_conflict(&result) {
+                    self.conflicts.push((step, object));
+                    return;
+                }
+                let gone = matches!(&result, Err(error) if error.refusal() == Some(404));
+                let answer = if step == Step::SuspendUsers && gone {
+                    Answer::AlreadyDone { target_id: None }
+                } else {
+                    self.judge(result.map(|wrote| answer(wrote, Some(id))))
+                };
+                self.answer(object, &answer);
+            }
+            Step::AddMembers => self.members(object, true).await,
+            Step::RemoveMembers => self.members(object, false).await,
+            Step::DeleteUsers | Step::DeleteGroups => {
+                let id = first.target_user().map(|user| user.id()).or(first.target_group().map(|group| group.id()));
+                let endpoint = if step == Step::DeleteUsers { "Users" } else { "Groups" };
+                let path = [endpoint, id.unwrap_or_default()];
+                let answer = match self.client.send(&Call::change("delete", Method::DELETE, &path, None)).await {
+                    Err(error) if error.refusal() == Some(404) => Answer::AlreadyDone { target_id: None },
+                    result => self.judge(result.map(|_| answer(Wrote::Changed, None))),
+                };
+                self.answer(object, &answer);
+            }
+        }
+    }
+
+    async fn try_conflicts_again(&mut self) {
+        let mut conflicts = std::mem::take(&mut self.conflicts);
+        // Changes first: they are what gives values free.
+        conflicts.sort_by_key(|(step, _)| std::cmp::Reverse(*step));
+        for (step, object) in conflicts {
+            self.object(step, object, false).await;
+        }
+    }
+
+    async fn create(&self, operation: &ApprovedOperation<'w>) -> Result<(String, Wrote), ScimError> {
+        let (endpoint, body, external_id) = match (operation.source_user(), operation.source_group()) {
+            (Some(user), _) if operation.verb() == Verb::CreateUser => {
+                ("Users", resources::new_user(user, self.profile), user.id())
+            }
+            (_, Some(group)) => ("Groups", resources::new_group(group, self.profile), group.id()),
+            _ => return Err(ScimError::Stopped { url: self.client.url(&[]).into() }),
+        };
+        write::create(self.client, self.profile, endpoint, &body, external_id).await
+    }
+
+    fn remember(&mut self, operation: &ApprovedOperation<'w>, id: &str) {
+        match operation.verb() {
+            Verb::CreateUser => self.users.extend(operation.source_user().map(|user| (user.row(), id.to_owned()))),
+            _ => self.groups.extend(operation.source_group().map(|group| (group.row(), id.to_owned()))),
+        }
+    }
+
+    async fn edit(&self, step: Step, object: &Object<'w>) -> (Result<Wrote, ScimError>, String) {
+        let (client, profile) = (self.client, self.profile);
+        let first = object.first();
+        if step == Step::EditGroups {
+            let id = first.and_then(ApprovedOperation::target_group).map_or("", |group| group.id());
+            let mut edit = GroupEdit::default();
+            object.iter().for_each(|operation| edit.absorb(operation));
+            let change = |object: &mut _| edit.lay_over(object, profile);
+            return (write::edit(client, profile, &["Groups", id], &change).await, id.to_owned());
+        }
+        let id = first.and_then(ApprovedOperation::target_user).map_or("", |user| user.id());
+        let mut edit = UserEdit::default();
+        object.iter().for_each(|operation| edit.absorb(operation));
+        let change = |object: &mut _| edit.lay_over(object, &profile.user);
+        (write::edit(client, profile, &["Users", id], &change).await, id.to_owned())
+    }
+
+    /// Why nothing more is sent, if so.
+    pub(super) fn over(&self) -> Option<&'static str> {
+        if self.stop.is_cancelled() { Some("Stopped") } else { self.ended }
+    }
+
+    /// Turns a result into an answer, and ends the run when it shows that everything else would fail as well.
+    pub(super) fn judge(&mut self, result: Result<Answer, ScimError>) -> Answer {
+        let error = match result {
+            Ok(answer) => {
+                self.failures = 0;
+                return answer;
+            }
+            Err(error) => error,
+        };
+        self.failures = if error.is_general() { self.failures + 1 } else { 0 };
+        let for_all = matches!(error, ScimError::Unauthorized { .. } | ScimError::RateLimited { .. });
+        if for_all || self.failures >= FAILURES_IN_A_ROW {
+            self.ended = Some(error.reason());
+        }
+        match (&error, error.refusal()) {
+            (ScimError::Stopped { .. } | ScimError::RateLimited { .. }, _) => {
+                Answer::NotSent { reason: error.reason() }
+            }
+            (_, Some(404)) => Answer::Failed {
+                reason: "TargetObjectGone",
+                message: "the service no longer has it; the next run plans it anew".to_owned(),
+            },
+            (_, Some(409)) => Answer::Failed { reason: "TargetConflict", message: error.to_string() },
+            _ => Answer::Failed { reason: error.reason(), message: error.to_string() },
+        }
+    }
+
+    /// Answers all operations of an object alike.
+    pub(super) fn answer(&mut self, object: impl IntoIterator<Item = ApprovedOperation<'w>>, answer: &Answer) {
+        for operation in object {
+            let outcome = operation.answered(answer.clone());
+            (self.answered)(&outcome);
+            self.outcomes.push(outcome);
+        }
+    }
+}
+
+fn is_conflict<T>(result: &Result<T, ScimError>) -> bool {
+    matches!(result, Err(error) if error.refusal() == Some(409))
+}
+
+pub(super) fn answer(wrote: Wrote, target_id: Option<String>) -> Answer {
+    match wrote {
+        Wrote::Changed => Answer::Done { target_id },
+        Wrote::Same => Answer::AlreadyDone { target_id },
+    }
+}
