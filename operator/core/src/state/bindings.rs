@@ -1,0 +1,266 @@
+//! Which object of the target belongs to which object of the source, remembered in columns.
+
+use hashbrown::HashTable;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+
+/// Texts of which most are UUIDs: those take 17 bytes instead of 36.
+#[derive(Debug, Clone, Default)]
+struct IdColumn {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+/// First byte of an id that is kept as text, and of one that is kept as the 16 bytes of a UUID.
+const TEXT: u8 = 0;
+const UUID: u8 = 1;
+
+/// An id as the column holds it.
+struct Packed {
+    short: [u8; 17],
+    long: Option<Vec<u8>>,
+    empty: bool,
+}
+
+impl Packed {
+    fn of(id: &str) -> Self {
+        let mut short = [UUID; 17];
+        let empty = id.is_empty();
+        if empty || pack_uuid(id, &mut short[1..]) {
+            return Self { short, long: None, empty };
+        }
+        let mut long = Vec::with_capacity(id.len() + 1);
+        long.push(TEXT);
+        long.extend_from_slice(id.as_bytes());
+        Self { short, long: Some(long), empty }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.long {
+            _ if self.empty => &[],
+            Some(long) => long,
+            None => &self.short,
+        }
+    }
+}
+
+/// Packs a UUID in its canonical lower-case form (RFC 9562 §4); anything else stays text.
+fn pack_uuid(id: &str, into: &mut [u8]) -> bool {
+    let bytes = id.as_bytes();
+    if bytes.len() != 36 {
+        return false;
+    }
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (mut at, mut filled) = (0, 0);
+    while at < 36 {
+        if matches!(at, 8 | 13 | 18 | 23) {
+            if bytes[at] != b'-' {
+                return false;
+            }
+            at += 1;
+            continue;
+        }
+        let (Some(high), Some(low)) = (digit(bytes[at]), digit(bytes[at + 1])) else { return false };
+        into[filled] = high << 4 | low;
+        filled += 1;
+        at += 2;
+    }
+    true
+}
+
+fn unpack(bytes: &[u8]) -> String {
+    match bytes.split_first() {
+        Some((&UUID, uuid)) => {
+            let mut text = String::with_capacity(36);
+            for (at, byte) in uuid.iter().enumerate() {
+                if matches!(at, 4 | 6 | 8 | 10) {
+                    text.push('-');
+                }
+                for nibble in [byte >> 4, byte & 15] {
+                    text.push(char::from_digit(u32::from(nibble), 16).unwrap_or_default());
+                }
+            }
+            text
+        }
+        Some((_, text)) => String::from_utf8_lossy(text).into_owned(),
+        None => String::new(),
+    }
+}
+
+impl IdColumn {
+    fn push(&mut self, id: &Packed) -> bool {
+        let Ok(end) = u32::try_from(self.bytes.len() + id.bytes().len()) else { return false };
+        self.bytes.extend_from_slice(id.bytes());
+        self.ends.push(end);
+        true
+    }
+
+    fn get(&self, row: usize) -> &[u8] {
+        let Some(&end) = self.ends.get(row) else { return &[] };
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        &self.bytes[start as usize..end as usize]
+    }
+}
+
+/// When something happened to one remembered object.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    /// When we suspended it.
+    pub suspended_at: Option<Timestamp>,
+    /// When it was first missing in the source.
+    pub missing_since: Option<Timestamp>,
+}
+
+impl Times {
+    pub(super) fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// One remembered object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// Its immutable id in the source.
+    pub source: String,
+    /// Its id in the target. `None`: a claim, made before the creation was sent.
+    pub target: Option<String>,
+    /// When something happened to it.
+    pub times: Times,
+}
+
+/// Which object of the target belongs to which object of the source, by source id.
+#[derive(Debug, Clone, Default)]
+pub struct Bindings {
+    source: IdColumn,
+    target: IdColumn,
+    hasher: RandomState,
+    index: HashTable<u32>,
+    times: BTreeMap<u32, Times>,
+}
+
+impl Bindings {
+    /// Nothing, with room for so many.
+    pub fn with_capacity(count: usize) -> Self {
+        Self { index: HashTable::with_capacity(count), ..Self::default() }
+    }
+
+    /// Remembers an object. A source id that is there already keeps its first entry.
+    pub fn insert(&mut self, source: &str, target: Option<&str>, times: Times) -> bool {
+        let key = Packed::of(source);
+        if source.is_empty() || self.find_packed(&key).is_some() {
+            return false;
+        }
+        let Ok(row) = u32::try_from(self.len()) else { return false };
+        if !self.source.push(&key) {
+            return false;
+        }
+        if !self.target.push(&Packed::of(target.unwrap_or_default())) {
+            self.target.ends.push(u32::try_from(self.target.bytes.len()).unwrap_or(u32::MAX));
+        }
+        let (ids, hasher) = (&self.source, &self.hasher);
+        self.index.insert_unique(hasher.hash_one(key.bytes()), row, |&row| hasher.hash_one(ids.get(row as usize)));
+        if !times.is_empty() {
+            self.times.insert(row, times);
+        }
+        true
+    }
+
+    /// How many are remembered.
+    pub fn len(&self) -> usize {
+        self.source.ends.len()
+    }
+
+    /// Whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The position of the entry with this source id.
+    pub(crate) fn find(&self, source: &str) -> Option<usize> {
+        self.find_packed(&Packed::of(source))
+    }
+
+    fn find_packed(&self, key: &Packed) -> Option<usize> {
+        let hash = self.hasher.hash_one(key.bytes());
+        self.index.find(hash, |&row| self.source.get(row as usize) == key.bytes()).map(|&row| row as usize)
+    }
+
+    /// Whether the entry at this position is bound to this target id.
+    pub(crate) fn is_bound_to(&self, position: usize, target: &str) -> bool {
+        self.target.get(position) == Packed::of(target).bytes()
+    }
+
+    /// Whether the entry at this position is a claim.
+    pub(crate) fn is_claim(&self, position: usize) -> bool {
+        self.target.get(position).is_empty()
+    }
+
+    /// The target id of the entry at this position; `None` for a claim.
+    pub(crate) fn target(&self, position: usize) -> Option<String> {
+        Some(unpack(self.target.get(position))).filter(|id| !id.is_empty())
+    }
+
+    /// When something happened to the entry at this position.
+    pub(crate) fn times(&self, position: usize) -> Times {
+        u32::try_from(position).ok().and_then(|row| self.times.get(&row)).copied().unwrap_or_default()
+    }
+
+    /// The entry at this position.
+    pub(crate) fn at(&self, position: usize) -> Binding {
+        Binding {
+            source: unpack(self.source.get(position)),
+            target: self.target(position),
+            times: self.times(position),
+        }
+    }
+
+    /// What is remembered of one source id.
+    pub fn get(&self, source: &str) -> Option<Binding> {
+        self.find(source).map(|position| self.at(position))
+    }
+
+    /// Everything that is remembered.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Binding> {
+        (0..self.len()).map(|position| self.at(position))
+    }
+}
+
+impl PartialEq for Bindings {
+    /// The same entries, in any order.
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len()
+            && (0..self.len()).all(|row| {
+                let key = self.source.get(row);
+                let hash = other.hasher.hash_one(key);
+                other.index.find(hash, |&at| other.source.get(at as usize) == key).is_some_and(|&at| {
+                    other.target.get(at as usize) == self.target.get(row)
+                        && other.times(at as usize) == self.times(row)
+                })
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_come_back_as_they_were_whether_they_are_uuids_or_not() {
+        let mut bindings = Bindings::default();
+        let ids = ["0f3c8a2e-0000-4abc-9def-0123456789ab", "0F3C8A2E-0000-4ABC-9DEF-0123456789AB", "42", "größe"];
+        for id in ids {
+            assert!(bindings.insert(id, Some(id), Times::default()));
+            assert!(!bindings.insert(id, None, Times::default()), "twice");
+        }
+        for id in ids {
+            assert_eq!(bindings.get(id).unwrap().target.as_deref(), Some(id));
+            assert!(bindings.is_bound_to(bindings.find(id).unwrap(), id));
+        }
+        assert_eq!(bindings.get("nobody"), None);
+    }
+}
