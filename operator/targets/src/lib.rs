@@ -32,7 +32,7 @@ pub trait Target: Send + Sync {
     async fn send(
         &self,
         approved: Approved<'_>,
-        answered: &(dyn Fn(&Outcome) + Send + Sync),
+        answered: &(dyn for<'o> Fn(&'o Outcome) + Send + Sync),
         stop: &CancellationToken,
     ) -> Applied;
 }

@@ -68,7 +68,12 @@ impl<'c> Call<'c> {
     }
 
     /// A request that changes an existing object to a given state, so that sending it twice does no harm.
-    pub(super) fn change(operation: &'static str, method: Method, path: &'c [&'c str], body: Option<&'c Value>) -> Self {
+    pub(super) fn change(
+        operation: &'static str,
+        method: Method,
+        path: &'c [&'c str],
+        body: Option<&'c Value>,
+    ) -> Self {
         Self { operation, method, path, query: &[], body, version: "", idempotent: true }
     }
 
@@ -212,7 +217,8 @@ impl Client {
         let status = response.status();
         if status.is_redirection() {
             let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-            let to = to.and_then(|to| response.url().join(to).ok()).map_or_else(|| "nowhere".to_owned(), |to| shown(&to));
+            let to =
+                to.and_then(|to| response.url().join(to).ok()).map_or_else(|| "nowhere".to_owned(), |to| shown(&to));
             return Err(ScimError::Redirected { url, to });
         }
         let retry_after = response.headers().get(RETRY_AFTER).cloned();
@@ -259,13 +265,7 @@ impl Client {
         }
     }
 
-    fn refusal(
-        &self,
-        status: StatusCode,
-        error: &Object,
-        retry_after: Option<&HeaderValue>,
-        url: String,
-    ) -> ScimError {
+    fn refusal(&self, status: StatusCode, error: &Object, retry_after: Option<&HeaderValue>, url: String) -> ScimError {
         let mut detail = self.one_line(attribute::text(error, "detail"));
         if !detail.is_empty() {
             detail.insert_str(0, ": ");

@@ -96,7 +96,9 @@ pub enum ScimError {
         detail: String,
     },
     /// 403.
-    #[error("{url} forbids this to the token (HTTP 403){detail}; grant the token the right to read and write people and groups")]
+    #[error(
+        "{url} forbids this to the token (HTTP 403){detail}; grant the token the right to read and write people and groups"
+    )]
     Forbidden {
         /// What was asked.
         url: String,

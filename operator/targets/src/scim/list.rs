@@ -48,12 +48,10 @@ impl<'l> List<'l> {
         let url = || self.client.url(&path).into();
         let resources = resources(&mut reply.body).map_err(|found| ScimError::NotScim { url: url(), found })?;
         let ids = resources.iter().map(|resource| attribute::text(resource, "id"));
-        self.progress
-            .take(&reply.body, ids)
-            .map_err(|fault| match fault {
-                Fault::Form(found) => ScimError::NotScim { url: url(), found: found.to_owned() },
-                Fault::Incomplete(what) => ScimError::ListIncomplete { url: url(), what },
-            })?;
+        self.progress.take(&reply.body, ids).map_err(|fault| match fault {
+            Fault::Form(found) => ScimError::NotScim { url: url(), found: found.to_owned() },
+            Fault::Incomplete(what) => ScimError::ListIncomplete { url: url(), what },
+        })?;
         Ok(Some(Page { resources, next: self.progress.position.clone() }))
     }
 }
@@ -138,7 +136,9 @@ impl Progress {
             && begin.max(1) != asked
             && length > 0
         {
-            return Err(Fault::Incomplete(format!("asked for the page at {asked}, the service gave the one at {begin}")));
+            return Err(Fault::Incomplete(format!(
+                "asked for the page at {asked}, the service gave the one at {begin}"
+            )));
         }
         if self.received >= total {
             return Ok(None);

@@ -63,7 +63,7 @@ impl Target for ScimTarget {
     async fn send(
         &self,
         approved: Approved<'_>,
-        answered: &(dyn Fn(&Outcome) + Send + Sync),
+        answered: &(dyn for<'o> Fn(&'o Outcome) + Send + Sync),
         stop: &CancellationToken,
     ) -> Applied {
         send::send(&self.client.until(stop), self.profile().await, &self.config, approved, answered, stop).await

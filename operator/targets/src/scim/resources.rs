@@ -102,9 +102,9 @@ impl<'w> UserEdit<'w> {
             put(object, "name", if name.is_empty() { Value::Null } else { Value::Object(name) });
         }
         set(object, "displayName", self.display_name.filter(|_| places.display_name));
-        if let Some(active) = self.active.filter(|&active| {
-            places.active && attribute::truth(object, "active").unwrap_or(true) != active
-        }) {
+        if let Some(active) =
+            self.active.filter(|&active| places.active && attribute::truth(object, "active").unwrap_or(true) != active)
+        {
             put(object, "active", active.into());
         }
         if let Some(attributes) = &self.attributes {
@@ -396,10 +396,7 @@ mod tests {
     #[test]
     fn an_attribute_of_an_extension_is_set_by_its_urn_and_removed_again() {
         let edit = UserEdit { attributes: Some(vec![("department", "Sales")]), ..UserEdit::default() };
-        assert_eq!(
-            operations(&edit),
-            json!([{"op": "replace", "path": "urn:x:User:department", "value": "Sales"}])
-        );
+        assert_eq!(operations(&edit), json!([{"op": "replace", "path": "urn:x:User:department", "value": "Sales"}]));
         let mut with = ada();
         edit.lay_over(&mut with, &places());
         assert_eq!(with["schemas"], json!([USER, "urn:x:User"]));
