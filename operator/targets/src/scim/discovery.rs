@@ -13,6 +13,7 @@ const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:
 
 /// How a service is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "independent answers of one service")]
 pub(super) struct Profile {
     /// Whether objects are changed by PATCH; otherwise by PUT.
     pub patch: bool,
@@ -34,6 +35,7 @@ pub(super) struct Profile {
 
 /// Which fields of a person the service has a place for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "independent answers of one service")]
 pub(super) struct UserPlaces {
     /// `emails`, with the sub-attributes that are there.
     pub emails: Option<EmailPlaces>,
@@ -47,8 +49,8 @@ pub(super) struct UserPlaces {
     pub display_name: bool,
     /// `active`.
     pub active: bool,
-    /// Further attributes that the mapping uses: name, and the extension that holds it (`None`: the core schema).
-    pub attributes: BTreeMap<String, Option<String>>,
+    /// Further attributes that the mapping uses: name, and the schema that holds it.
+    pub attributes: BTreeMap<String, Holder>,
 }
 
 /// Sub-attributes of `emails` that a service knows.
@@ -58,6 +60,15 @@ pub(super) struct EmailPlaces {
     pub kind: bool,
     /// `primary`.
     pub primary: bool,
+}
+
+/// Where an attribute stands in the JSON of a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// At the top.
+    Core,
+    /// In the object of an extension, under its URN (RFC 7643 §3.3).
+    Extension(String),
 }
 
 /// Asks the service.
@@ -185,25 +196,25 @@ impl Schemas {
         }
     }
 
-    /// The extension that holds a further attribute of people (`Some(None)`: the core schema).
-    fn place_of_attribute(&self, name: &str) -> Option<Option<String>> {
+    /// The schema that holds a further attribute of people.
+    fn place_of_attribute(&self, name: &str) -> Option<Holder> {
         const CORE: [&str; 6] = ["title", "nickName", "userType", "preferredLanguage", "locale", "timezone"];
         const EXTENSION: [&str; 5] = ["employeeNumber", "costCenter", "organization", "division", "department"];
         if self.schema(USER).is_none() {
             if CORE.contains(&name) {
-                return Some(None);
+                return Some(Holder::Core);
             }
-            return EXTENSION.contains(&name).then(|| Some(ENTERPRISE.to_owned()));
+            return EXTENSION.contains(&name).then(|| Holder::Extension(ENTERPRISE.to_owned()));
         }
         if self.attribute(USER, name).is_some_and(plain_text) {
             // The fields of the model have their own place and are not written a second time.
-            return (!["userName", "displayName", "password"].contains(&name)).then_some(None);
+            return (!["userName", "displayName", "password"].contains(&name)).then_some(Holder::Core);
         }
         let extensions = self.0.iter().filter(|(urn, _)| ![USER, GROUP].contains(&urn.as_str()));
         extensions
             .filter(|(urn, _)| urn.contains(":extension:") && urn.ends_with(":User") || urn == ENTERPRISE)
             .find(|(_, schema)| named(attribute::objects(schema, "attributes"), name).is_some_and(plain_text))
-            .map(|(urn, _)| Some(urn.clone()))
+            .map(|(urn, _)| Holder::Extension(urn.clone()))
     }
 
     fn nested_groups(&self) -> bool {
@@ -248,7 +259,7 @@ mod tests {
         config
     }
 
-    fn object(value: Value) -> Object {
+    fn object(value: &Value) -> Object {
         value.as_object().cloned().unwrap()
     }
 
@@ -265,7 +276,7 @@ mod tests {
 
     #[test]
     fn what_is_announced_is_used_within_its_bounds() {
-        let provider = object(json!({
+        let provider = object(&json!({
             "patch": {"supported": true}, "filter": {"supported": true, "maxResults": 50}, "etag": {"supported": true},
             "pagination": {"cursor": true, "index": true, "maxPageSize": 20},
         }));
@@ -276,7 +287,7 @@ mod tests {
 
     #[test]
     fn the_resource_may_overrule_what_is_announced() {
-        let provider = object(json!({"patch": {"supported": true}, "pagination": {"cursor": true}}));
+        let provider = object(&json!({"patch": {"supported": true}, "pagination": {"cursor": true}}));
         let mut config = config(&[]);
         config.update_method = UpdateChoice::Put;
         config.paging = PagingChoice::Index;
@@ -286,7 +297,7 @@ mod tests {
 
     #[test]
     fn schemas_decide_which_fields_have_a_place() {
-        let schemas = Schemas::of(&object(json!({"Resources": [
+        let schemas = Schemas::of(&object(&json!({"Resources": [
             {"id": USER, "attributes": [
                 {"name": "userName", "type": "string"},
                 {"name": "active", "type": "boolean", "mutability": "readOnly"},
@@ -303,7 +314,7 @@ mod tests {
         assert!(!profile.nested_groups);
         assert_eq!(
             profile.user.attributes.into_iter().collect::<Vec<_>>(),
-            [("department".to_owned(), Some(ENTERPRISE.to_owned()))]
+            [("department".to_owned(), Holder::Extension(ENTERPRISE.to_owned()))]
         );
     }
 }

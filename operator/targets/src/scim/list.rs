@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn take(progress: &mut Progress, list: Value, ids: &[&str]) -> Result<(), Fault> {
+    fn take(progress: &mut Progress, list: &Value, ids: &[&str]) -> Result<(), Fault> {
         progress.take(list.as_object().unwrap(), ids.iter().copied())
     }
 
@@ -180,70 +180,70 @@ mod tests {
     #[test]
     fn an_index_goes_on_from_what_was_received_until_the_total_is_reached() {
         let mut progress = Progress::by_index();
-        take(&mut progress, json!({"totalResults": 5}), &["a", "b"]).unwrap();
+        take(&mut progress, &json!({"totalResults": 5}), &["a", "b"]).unwrap();
         assert_eq!(progress.position.as_deref(), Some("3"));
-        take(&mut progress, json!({"totalResults": 5, "startIndex": 3}), &["c", "d"]).unwrap();
-        take(&mut progress, json!({"totalResults": 5, "startIndex": 5}), &["e"]).unwrap();
+        take(&mut progress, &json!({"totalResults": 5, "startIndex": 3}), &["c", "d"]).unwrap();
+        take(&mut progress, &json!({"totalResults": 5, "startIndex": 5}), &["e"]).unwrap();
         assert_eq!(progress.position, None);
     }
 
     #[test]
     fn an_empty_list_is_whole() {
         let mut progress = Progress::by_index();
-        take(&mut progress, json!({"totalResults": 0}), &[]).unwrap();
+        take(&mut progress, &json!({"totalResults": 0}), &[]).unwrap();
         assert_eq!(progress.position, None);
     }
 
     #[test]
     fn an_empty_page_before_the_total_is_incomplete() {
         let mut progress = Progress::by_index();
-        take(&mut progress, json!({"totalResults": 3}), &["a"]).unwrap();
-        assert!(incomplete(&take(&mut progress, json!({"totalResults": 3}), &[])));
+        take(&mut progress, &json!({"totalResults": 3}), &["a"]).unwrap();
+        assert!(incomplete(&take(&mut progress, &json!({"totalResults": 3}), &[])));
     }
 
     #[test]
     fn a_total_that_falls_is_incomplete() {
         let mut progress = Progress::by_index();
-        take(&mut progress, json!({"totalResults": 3}), &["a"]).unwrap();
-        assert!(incomplete(&take(&mut progress, json!({"totalResults": 2}), &["b"])));
+        take(&mut progress, &json!({"totalResults": 3}), &["a"]).unwrap();
+        assert!(incomplete(&take(&mut progress, &json!({"totalResults": 2}), &["b"])));
     }
 
     #[test]
     fn an_object_that_comes_twice_stands_for_one_that_was_missed() {
         let mut progress = Progress::by_index();
-        take(&mut progress, json!({"totalResults": 3}), &["a", "b"]).unwrap();
-        assert!(incomplete(&take(&mut progress, json!({"totalResults": 3}), &["b"])));
+        take(&mut progress, &json!({"totalResults": 3}), &["a", "b"]).unwrap();
+        assert!(incomplete(&take(&mut progress, &json!({"totalResults": 3}), &["b"])));
     }
 
     #[test]
     fn a_service_that_ignores_the_index_is_found_out() {
         let mut progress = Progress::by_index();
-        take(&mut progress, json!({"totalResults": 9}), &["a", "b"]).unwrap();
-        assert!(incomplete(&take(&mut progress, json!({"totalResults": 9}), &["a", "b"])));
+        take(&mut progress, &json!({"totalResults": 9}), &["a", "b"]).unwrap();
+        assert!(incomplete(&take(&mut progress, &json!({"totalResults": 9}), &["a", "b"])));
         let mut progress = Progress::by_index();
-        take(&mut progress, json!({"totalResults": 9, "startIndex": 1}), &["a"]).unwrap();
-        assert!(incomplete(&take(&mut progress, json!({"totalResults": 9, "startIndex": 1}), &["b"])));
+        take(&mut progress, &json!({"totalResults": 9, "startIndex": 1}), &["a"]).unwrap();
+        assert!(incomplete(&take(&mut progress, &json!({"totalResults": 9, "startIndex": 1}), &["b"])));
     }
 
     #[test]
     fn a_list_without_a_total_is_no_list() {
-        assert!(matches!(take(&mut Progress::by_index(), json!({}), &[]), Err(Fault::Form(_))));
+        assert!(matches!(take(&mut Progress::by_index(), &json!({}), &[]), Err(Fault::Form(_))));
     }
 
     #[test]
     fn cursors_end_where_no_next_one_is_given() {
         let mut progress = Progress::by_cursor();
         assert_eq!(progress.position.as_deref(), Some(""));
-        take(&mut progress, json!({"nextCursor": "x"}), &["a"]).unwrap();
+        take(&mut progress, &json!({"nextCursor": "x"}), &["a"]).unwrap();
         assert_eq!(progress.position.as_deref(), Some("x"));
-        take(&mut progress, json!({"nextCursor": "y"}), &[]).unwrap();
-        take(&mut progress, json!({}), &["b"]).unwrap();
+        take(&mut progress, &json!({"nextCursor": "y"}), &[]).unwrap();
+        take(&mut progress, &json!({}), &["b"]).unwrap();
         assert_eq!(progress.position, None);
     }
 
     #[test]
     fn cursors_that_end_before_the_total_are_incomplete() {
         let mut progress = Progress::by_cursor();
-        assert!(incomplete(&take(&mut progress, json!({"totalResults": 2}), &["a"])));
+        assert!(incomplete(&take(&mut progress, &json!({"totalResults": 2}), &["a"])));
     }
 }

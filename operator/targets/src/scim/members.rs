@@ -51,13 +51,10 @@ impl<'w> Sending<'_, 'w> {
             }
             let members: Vec<_> = batch.iter().map(|(_, member)| member.clone()).collect();
             let body = resources::patch_members(add, &members);
-            let error = match self.client.send(&Call::change("patch", Method::PATCH, &path, Some(&body))).await {
-                Ok(_) => {
-                    let done = self.judge(Ok(answer(Wrote::Changed, None)));
-                    self.answer(without_ids(batch), &done);
-                    continue;
-                }
-                Err(error) => error,
+            let Err(error) = self.client.send(&Call::change("patch", Method::PATCH, &path, Some(&body))).await else {
+                let done = self.judge(Ok(answer(Wrote::Changed, None)));
+                self.answer(without_ids(batch), &done);
+                continue;
             };
             if error.refusal().is_some_and(|status| status != 404) && batch.len() > 1 {
                 let half = batch.split_off(batch.len() / 2);
@@ -142,6 +139,6 @@ impl<'w> Sending<'_, 'w> {
     }
 }
 
-fn without_ids<'w>(batch: Vec<Change<'w>>) -> impl Iterator<Item = ApprovedOperation<'w>> {
+fn without_ids(batch: Vec<Change<'_>>) -> impl Iterator<Item = ApprovedOperation<'_>> {
     batch.into_iter().map(|(operation, _)| operation)
 }

@@ -6,7 +6,7 @@
 
 use super::attribute::{self, Object};
 use super::client::{Call, Client};
-use super::discovery::{Profile, UserPlaces};
+use super::discovery::{Holder, Profile, UserPlaces};
 use super::error::ScimError;
 use super::list::List;
 use directory_sync_core::address;
@@ -126,8 +126,11 @@ fn user(resource: &Object, places: &UserPlaces, record: &mut UserRecord) -> u64 
         take(&mut record.family_name, attribute::text(name, "familyName"));
     }
     take(&mut record.display_name, attribute::text(resource, "displayName"));
-    for (name, extension) in &places.attributes {
-        let holder = extension.as_ref().map_or(Some(resource), |urn| attribute::object(resource, urn));
+    for (name, holder) in &places.attributes {
+        let holder = match holder {
+            Holder::Core => Some(resource),
+            Holder::Extension(urn) => attribute::object(resource, urn),
+        };
         let value = holder.map_or("", |holder| attribute::text(holder, name));
         if !value.is_empty() && value.len() <= VALUE_CAP {
             record.attributes.push((name.clone(), value.to_owned()));
@@ -184,7 +187,7 @@ mod tests {
     use serde_json::json;
     use std::collections::BTreeMap;
 
-    fn record(resource: Value) -> UserRecord {
+    fn record(resource: &Value) -> UserRecord {
         let places = UserPlaces {
             emails: None,
             given_name: true,
@@ -193,8 +196,8 @@ mod tests {
             display_name: true,
             active: true,
             attributes: BTreeMap::from([
-                ("department".to_owned(), Some("urn:x:User".to_owned())),
-                ("title".to_owned(), None),
+                ("department".to_owned(), Holder::Extension("urn:x:User".to_owned())),
+                ("title".to_owned(), Holder::Core),
             ]),
         };
         let mut record = UserRecord::default();
@@ -204,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_user_name_is_the_address_and_the_other_emails_are_aliases() {
-        let record = record(json!({
+        let record = record(&json!({
             "id": "1", "externalId": "e", "userName": "ada@example.com", "meta": {"version": "W/\"1\""},
             "name": {"givenName": "Ada", "familyName": "L"}, "displayName": "Ada L", "title": "Dr",
             "emails": [{"value": "ADA@example.com", "primary": true}, {"value": "al@example.com"},
@@ -221,7 +224,7 @@ mod tests {
 
     #[test]
     fn where_the_user_name_is_no_address_the_primary_email_is() {
-        let record = record(json!({
+        let record = record(&json!({
             "id": "1", "userName": "ada", "active": false,
             "emails": [{"value": "x@example.com"}, {"value": "ada@example.com", "primary": true}],
         }));

@@ -2,7 +2,7 @@
 //! object holds stays as it is.
 
 use super::attribute::{self, Object};
-use super::discovery::{EmailPlaces, GROUP, Profile, USER, UserPlaces};
+use super::discovery::{EmailPlaces, GROUP, Holder, Profile, USER, UserPlaces};
 use super::read::primary_address;
 use directory_sync_core::address;
 use directory_sync_core::capabilities::Field;
@@ -108,11 +108,11 @@ impl<'w> UserEdit<'w> {
             put(object, "active", active.into());
         }
         if let Some(attributes) = &self.attributes {
-            for (name, extension) in &places.attributes {
+            for (name, holder) in &places.attributes {
                 let value = attributes.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value);
-                match extension {
-                    None => set(object, name, Some(value)),
-                    Some(urn) => set_in_extension(object, urn, name, value),
+                match holder {
+                    Holder::Core => set(object, name, Some(value)),
+                    Holder::Extension(urn) => set_in_extension(object, urn, name, value),
                 }
             }
         }
@@ -326,7 +326,7 @@ mod tests {
             formatted: false,
             display_name: true,
             active: true,
-            attributes: BTreeMap::from([("department".to_owned(), Some("urn:x:User".to_owned()))]),
+            attributes: BTreeMap::from([("department".to_owned(), Holder::Extension("urn:x:User".to_owned()))]),
         }
     }
 

@@ -49,12 +49,11 @@ impl Retries {
 pub(super) fn retry_after(header: Option<&HeaderValue>, now: Timestamp) -> Option<Duration> {
     const DAY: u64 = 86_400;
     let text = header?.to_str().ok()?.trim();
-    let seconds = match text.parse::<u64>() {
-        Ok(seconds) => seconds,
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-            u64::try_from(date.as_second().saturating_sub(now.as_second())).unwrap_or(0)
-        }
+    let seconds = if let Ok(seconds) = text.parse::<u64>() {
+        seconds
+    } else {
+        let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        u64::try_from(date.as_second().saturating_sub(now.as_second())).unwrap_or(0)
     };
     Some(Duration::from_secs(seconds.min(DAY)))
 }

@@ -114,9 +114,9 @@ fn by_object(operations: Vec<ApprovedOperation<'_>>) -> Vec<(Step, Vec<Object<'_
         let Some((_, objects)) = steps.last_mut() else { continue };
         let in_target = operation
             .target_user()
-            .map(|user| user.row())
-            .or_else(|| operation.target_group().map(|group| group.row()));
-        let in_source = || operation.source_group().map(|group| group.row());
+            .map(directory_sync_core::snapshot::User::row)
+            .or_else(|| operation.target_group().map(directory_sync_core::snapshot::Group::row));
+        let in_source = || operation.source_group().map(directory_sync_core::snapshot::Group::row);
         let key = match in_target {
             Some(row) => Some((true, row)),
             None => in_source().map(|row| (false, row)),
@@ -186,7 +186,10 @@ impl<'w> Sending<'_, 'w> {
             Step::AddMembers => self.members(object, true).await,
             Step::RemoveMembers => self.members(object, false).await,
             Step::DeleteUsers | Step::DeleteGroups => {
-                let id = first.target_user().map(|user| user.id()).or(first.target_group().map(|group| group.id()));
+                let id = first
+                    .target_user()
+                    .map(directory_sync_core::snapshot::User::id)
+                    .or(first.target_group().map(directory_sync_core::snapshot::Group::id));
                 let endpoint = if step == Step::DeleteUsers { "Users" } else { "Groups" };
                 let path = [endpoint, id.unwrap_or_default()];
                 let answer = match self.client.send(&Call::change("delete", Method::DELETE, &path, None)).await {
@@ -231,13 +234,17 @@ impl<'w> Sending<'_, 'w> {
         if step == Step::EditGroups {
             let id = first.and_then(ApprovedOperation::target_group).map_or("", |group| group.id());
             let mut edit = GroupEdit::default();
-            object.iter().for_each(|operation| edit.absorb(operation));
+            for operation in object {
+                edit.absorb(operation);
+            }
             let change = |object: &mut _| edit.lay_over(object, profile);
             return (write::edit(client, profile, &["Groups", id], &change).await, id.to_owned());
         }
         let id = first.and_then(ApprovedOperation::target_user).map_or("", |user| user.id());
         let mut edit = UserEdit::default();
-        object.iter().for_each(|operation| edit.absorb(operation));
+        for operation in object {
+            edit.absorb(operation);
+        }
         let change = |object: &mut _| edit.lay_over(object, &profile.user);
         (write::edit(client, profile, &["Users", id], &change).await, id.to_owned())
     }

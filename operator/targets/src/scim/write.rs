@@ -116,3 +116,174 @@ async fn find(
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::ScimConfig;
+    use super::super::discovery::discover;
+    use super::*;
+    use axum::body::Bytes;
+    use axum::http::{HeaderMap, Method, StatusCode, Uri};
+    use serde_json::json;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    /// What the service of a test holds and does wrong.
+    #[derive(Default)]
+    struct Service {
+        people: Vec<Value>,
+        log: Vec<String>,
+        /// Statuses given after the work was done.
+        lost_answers: Vec<u16>,
+        /// Statuses given instead of the work.
+        refusals: Vec<u16>,
+    }
+
+    type Shared = Arc<Mutex<Service>>;
+
+    fn serve(service: &Shared, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> (u16, Value) {
+        let mut service = service.lock().unwrap();
+        if uri.path() == "/ServiceProviderConfig" {
+            let yes = json!({"supported": true});
+            return (200, json!({"patch": yes, "filter": yes, "etag": yes}));
+        }
+        if uri.path() == "/Schemas" {
+            return (404, Value::Null);
+        }
+        service.log.push(method.to_string());
+        if *method == Method::GET {
+            let one =
+                service.people.iter().find(|person| uri.path() == format!("/Users/{}", person["id"].as_str().unwrap()));
+            return match one {
+                Some(person) => (200, person.clone()),
+                None if uri.path() == "/Users" => {
+                    (200, json!({"totalResults": service.people.len(), "Resources": service.people}))
+                }
+                None => (404, Value::Null),
+            };
+        }
+        if let Some(status) = service.refusals.pop() {
+            return (status, Value::Null);
+        }
+        let body: Value = serde_json::from_slice(body).unwrap();
+        let answer = if *method == Method::POST {
+            let mut person = body;
+            person["id"] = json!(format!("{}", service.people.len()));
+            service.people.push(person.clone());
+            (201, person)
+        } else {
+            let person = &mut service.people[0];
+            if headers.get("if-match").is_some_and(|tag| tag.to_str().unwrap() != person["meta"]["version"]) {
+                return (412, Value::Null);
+            }
+            person["title"] = body["Operations"][0]["value"].clone();
+            (200, person.clone())
+        };
+        match service.lost_answers.pop() {
+            Some(status) => (status, Value::Null),
+            None => answer,
+        }
+    }
+
+    async fn start(service: &Shared) -> (Client, Profile) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let shared = Arc::clone(service);
+        let router = axum::Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
+            let (status, answer) = serve(&shared, &method, &uri, &headers, &body);
+            let headers = [("content-type", "application/scim+json")];
+            async move { (StatusCode::from_u16(status).unwrap(), headers, answer.to_string()) }
+        });
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let mut config = ScimConfig::new(url.parse().unwrap(), "t".into());
+        config.allow_plaintext = true;
+        config.timeout = Duration::from_secs(5);
+        config.requests_per_second = std::num::NonZeroU32::new(1000).unwrap();
+        let client = Client::new(&config).unwrap();
+        let profile = discover(&client, &config).await.unwrap();
+        (client, profile)
+    }
+
+    fn service(service: Service) -> Shared {
+        Arc::new(Mutex::new(service))
+    }
+
+    fn log(service: &Shared) -> Vec<String> {
+        service.lock().unwrap().log.clone()
+    }
+
+    async fn create_ada(service: &Shared) -> Result<(String, Wrote), ScimError> {
+        let (client, profile) = start(service).await;
+        create(&client, &profile, "Users", &json!({"userName": "ada", "externalId": "e1"}), "e1").await
+    }
+
+    async fn retitle(service: &Shared) -> Result<Wrote, ScimError> {
+        let (client, profile) = start(service).await;
+        let change = |object: &mut Object| {
+            object.insert("title".to_owned(), "Dr".into());
+        };
+        edit(&client, &profile, &["Users", "0"], &change).await
+    }
+
+    fn ada() -> Value {
+        json!({"id": "0", "externalId": "e1", "userName": "ada", "meta": {"version": "W/\"1\""}})
+    }
+
+    #[tokio::test]
+    async fn a_creation_whose_answer_was_lost_is_found_and_not_sent_again() {
+        let service = service(Service { lost_answers: vec![500], ..Service::default() });
+        assert_eq!(create_ada(&service).await.unwrap(), ("0".to_owned(), Wrote::Changed));
+        assert_eq!(log(&service), ["POST", "GET"]);
+        assert_eq!(service.lock().unwrap().people.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_creation_that_did_not_happen_is_sent_once_more() {
+        let service = service(Service { refusals: vec![502], ..Service::default() });
+        assert_eq!(create_ada(&service).await.unwrap().1, Wrote::Changed);
+        assert_eq!(log(&service), ["POST", "GET", "POST"]);
+    }
+
+    #[tokio::test]
+    async fn a_conflict_with_our_own_object_is_a_creation_done_before() {
+        let service = service(Service { people: vec![ada()], refusals: vec![409], ..Service::default() });
+        assert_eq!(create_ada(&service).await.unwrap(), ("0".to_owned(), Wrote::Same));
+    }
+
+    #[tokio::test]
+    async fn a_conflict_with_somebody_else_takes_nobody_over() {
+        let mut other = ada();
+        other["externalId"] = json!("e2");
+        let service = service(Service { people: vec![other], refusals: vec![409], ..Service::default() });
+        assert_eq!(create_ada(&service).await.unwrap_err().refusal(), Some(409));
+        assert_eq!(log(&service), ["POST", "GET"]);
+    }
+
+    #[tokio::test]
+    async fn two_objects_with_one_mark_are_told_and_not_chosen_from() {
+        let service = service(Service { people: vec![ada(), ada()], refusals: vec![409], ..Service::default() });
+        let error = create_ada(&service).await.unwrap_err();
+        assert!(error.to_string().contains("two objects"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_change_is_sent_once_and_what_is_already_so_not_at_all() {
+        let service = service(Service { people: vec![ada()], ..Service::default() });
+        assert_eq!(retitle(&service).await.unwrap(), Wrote::Changed);
+        assert_eq!(retitle(&service).await.unwrap(), Wrote::Same);
+        assert_eq!(log(&service), ["GET", "PATCH", "GET"]);
+    }
+
+    #[tokio::test]
+    async fn after_a_change_in_between_the_object_is_read_again() {
+        let service = service(Service { people: vec![ada()], refusals: vec![412], ..Service::default() });
+        assert_eq!(retitle(&service).await.unwrap(), Wrote::Changed);
+        assert_eq!(log(&service), ["GET", "PATCH", "GET", "PATCH"]);
+    }
+
+    #[tokio::test]
+    async fn a_change_that_never_succeeds_comes_to_an_end() {
+        let service = service(Service { people: vec![ada()], refusals: vec![412; 20], ..Service::default() });
+        assert_eq!(retitle(&service).await.unwrap_err().refusal(), Some(412));
+    }
+}
