@@ -1,0 +1,232 @@
+//! What has to be known to read a directory.
+
+use super::error::LdapError;
+use super::filter;
+use super::mapping::{GroupMapping, PersonMapping};
+use directory_sync_core::read::ReadCaps;
+use secrecy::{ExposeSecret, SecretString};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use url::{Host, Url};
+
+/// An LDAP directory and how to read it.
+#[derive(Clone)]
+pub struct LdapConfig {
+    /// Servers that hold the same directory, `ldaps://host[:port]` or `ldap://host[:port]`, tried in this order.
+    pub urls: Vec<String>,
+    /// How the connection is protected.
+    pub tls: Tls,
+    /// As whom to read.
+    pub bind: Bind,
+    /// Where people are.
+    pub users: Vec<Search>,
+    /// Where groups are; empty: none are read.
+    pub groups: Vec<Search>,
+    /// Entries asked for per page (RFC 2696).
+    pub page_size: u32,
+    /// How long to wait.
+    pub timeouts: Timeouts,
+    /// How much to take.
+    pub caps: Caps,
+    /// Makes people of entries.
+    pub user_mapping: Arc<dyn PersonMapping>,
+    /// Makes groups of entries.
+    pub group_mapping: Option<Arc<dyn GroupMapping>>,
+}
+
+impl fmt::Debug for LdapConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("LdapConfig").field("urls", &self.urls).finish_non_exhaustive()
+    }
+}
+
+/// Protection of the connection.
+#[derive(Debug, Clone, Default)]
+pub struct Tls {
+    /// Certificates in PEM of the authorities that may vouch for the server; `None`: those the platform trusts.
+    pub ca_bundle: Option<String>,
+    /// Upgrade `ldap://` by StartTLS (RFC 4511 §4.14) before anything else is sent.
+    pub start_tls: bool,
+    /// Send the password over an unencrypted connection, if that is all there is.
+    pub plaintext: bool,
+}
+
+/// As whom to bind.
+#[derive(Debug, Clone)]
+pub enum Bind {
+    /// Without a bind.
+    Anonymous,
+    /// With a name and a password (RFC 4513 §5.1.3).
+    Simple {
+        /// The bind DN.
+        username: String,
+        /// The password.
+        password: SecretString,
+    },
+}
+
+/// One search.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// The entry at which it starts.
+    pub base_dn: String,
+    /// How far it reaches.
+    pub scope: Scope,
+    /// Which entries it selects (RFC 4515).
+    pub filter: String,
+}
+
+/// Reach of a search (RFC 4511 §4.5.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The base alone.
+    Base,
+    /// The entries directly below the base.
+    OneLevel,
+    /// The base and everything below it.
+    Subtree,
+}
+
+/// How long to wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// For a connection, and for the next whole message of an answer.
+    pub idle: Duration,
+    /// For a whole read.
+    pub read: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(30), read: Duration::from_secs(3600) }
+    }
+}
+
+/// How much to take from a server.
+#[derive(Debug, Clone, Copy)]
+pub struct Caps {
+    /// Bytes of one message.
+    pub message_bytes: usize,
+    /// Entries of one page; a server may ignore the page size.
+    pub page_entries: usize,
+    /// Bytes of one page.
+    pub page_bytes: usize,
+    /// People, groups and memberships of a read, and pages of a search.
+    pub read: ReadCaps,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self { message_bytes: 64 << 20, page_entries: 1_000_000, page_bytes: 1 << 30, read: ReadCaps::default() }
+    }
+}
+
+/// One server, by its URL.
+#[derive(Debug, Clone)]
+pub(super) struct Server {
+    /// As written.
+    pub(super) url: String,
+    /// Name or address, without the brackets of IPv6.
+    pub(super) host: String,
+    /// TCP port.
+    pub(super) port: u16,
+    /// LDAPS.
+    pub(super) ldaps: bool,
+}
+
+impl LdapConfig {
+    /// Checks every setting and gives the servers.
+    pub(super) fn validate(&self) -> Result<Vec<Server>, LdapError> {
+        let servers = self
+            .urls
+            .iter()
+            .enumerate()
+            .map(|(index, url)| {
+                server(url).ok_or_else(|| {
+                    invalid(
+                        format!("urls[{index}]"),
+                        format!("`{url}` is no LDAP URL; write ldaps://host or ldaps://host:port"),
+                    )
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let Some(first) = servers.first() else {
+            return Err(invalid("urls", "no server is named; write ldaps://host"));
+        };
+        if servers.iter().any(|server| server.ldaps != first.ldaps) {
+            return Err(invalid("urls", "ldap:// and ldaps:// are mixed; use one of them"));
+        }
+        if first.ldaps && self.tls.start_tls {
+            return Err(invalid("tls.startTLS", "ldaps:// is encrypted from the start; remove startTLS"));
+        }
+        if let Bind::Simple { username, password } = &self.bind {
+            // A bind with a name and no password succeeds anonymously on many servers (RFC 4513 §5.1.2).
+            if username.is_empty() || password.expose_secret().is_empty() {
+                return Err(invalid("bind.simple", "username or password in the Secret is empty; fill both in"));
+            }
+            if !first.ldaps && !self.tls.start_tls && !self.tls.plaintext {
+                return Err(LdapError::PlaintextRefused { url: first.url.clone() });
+            }
+        }
+        if self.users.is_empty() {
+            return Err(invalid("users", "no search is given; write at least one with a baseDN"));
+        }
+        if !self.groups.is_empty() && self.group_mapping.is_none() {
+            return Err(invalid("groups", "groups are searched for, but mapping.group is missing"));
+        }
+        for (kind, searches) in [("users", &self.users), ("groups", &self.groups)] {
+            for (index, search) in searches.iter().enumerate() {
+                if !filter::is_valid(&search.filter) {
+                    return Err(LdapError::FilterInvalid {
+                        field: format!("{kind}[{index}].filter"),
+                        filter: search.filter.clone(),
+                    });
+                }
+            }
+        }
+        if self.page_size == 0 || i32::try_from(self.page_size).is_err() {
+            return Err(invalid("pageSize", "it must be at least 1"));
+        }
+        Ok(servers)
+    }
+}
+
+pub(super) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> LdapError {
+    LdapError::Config { field: field.into(), problem: problem.into() }
+}
+
+fn server(url: &str) -> Option<Server> {
+    let parsed = Url::parse(url).ok()?;
+    let (ldaps, port) = match parsed.scheme() {
+        "ldaps" => (true, 636),
+        "ldap" => (false, 389),
+        _ => return None,
+    };
+    let host = match parsed.host()? {
+        Host::Domain(name) => name.to_owned(),
+        Host::Ipv4(address) => address.to_string(),
+        Host::Ipv6(address) => address.to_string(),
+    };
+    let plain = parsed.username().is_empty() && parsed.password().is_none() && matches!(parsed.path(), "" | "/");
+    (plain && !host.is_empty()).then(|| Server {
+        url: url.trim_end_matches('/').to_owned(),
+        host,
+        port: parsed.port().unwrap_or(port),
+        ldaps,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_url_gives_host_port_and_protection() {
+        let server = super::server("ldaps://dc1.example.com").unwrap();
+        assert_eq!((server.host.as_str(), server.port, server.ldaps), ("dc1.example.com", 636, true));
+        let server = super::server("ldap://[::1]:3389/").unwrap();
+        assert_eq!((server.host.as_str(), server.port, server.ldaps), ("::1", 3389, false));
+        for wrong in ["", "dc1", "http://dc1", "ldap://", "ldap://dc1/dc=x", "ldap://user@dc1"] {
+            assert!(super::server(wrong).is_none(), "{wrong}");
+        }
+    }
+}

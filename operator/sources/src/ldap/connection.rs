@@ -1,0 +1,205 @@
+//! A connection that is bound and can search.
+
+use super::ber::{self, Reader};
+use super::config::{Bind, LdapConfig, Scope, Server};
+use super::error::{LdapError, excerpt};
+use super::guard::{EntrySink, Guard};
+use directory_sync_core::mapping::Entry;
+use futures::FutureExt;
+use ldap3::controls::{PagedResults, RawControl};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, SearchOptions, StdStream};
+use secrecy::ExposeSecret;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
+
+/// A connection.
+pub(super) struct Connection {
+    guard: Guard,
+    ldap: Ldap,
+    url: String,
+}
+
+/// One search to be sent.
+pub(super) struct Request<'a> {
+    /// The entry at which it starts.
+    pub(super) base: &'a str,
+    /// How far it reaches.
+    pub(super) scope: Scope,
+    /// Which entries it selects.
+    pub(super) filter: &'a str,
+    /// Page size and the cookie of the page before; `None`: no paging is asked for.
+    pub(super) page: Option<(u32, Vec<u8>)>,
+    /// How many entries to send at most; 0: all.
+    pub(super) size_limit: i32,
+}
+
+/// The end of a search that succeeded.
+pub(super) struct Page {
+    /// The cookie of the paged results control, empty on the last page; `None` if the server sent no control.
+    pub(super) cookie: Option<Vec<u8>>,
+}
+
+/// Connects and binds to the first server that can be used.
+pub(super) async fn connect(
+    config: &LdapConfig,
+    servers: &[Server],
+    tls: &Arc<rustls::ClientConfig>,
+) -> Result<Connection, LdapError> {
+    let mut attempts = Vec::new();
+    for server in servers {
+        match Connection::open(config, server, tls).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) if error.is_of_this_server_only() => attempts.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(match attempts.pop() {
+        Some(only) if attempts.is_empty() => only,
+        last => {
+            attempts.extend(last);
+            LdapError::NoServer { attempts }
+        }
+    })
+}
+
+impl Connection {
+    async fn open(config: &LdapConfig, server: &Server, tls: &Arc<rustls::ClientConfig>) -> Result<Self, LdapError> {
+        let (guard, stream) = Guard::open(config, server, tls).await?;
+        let url = server.url.clone();
+        let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(stream));
+        // With a stream given, the URL only says that it is a Unix socket.
+        let (driver, ldap) = LdapConnAsync::with_settings(settings, "ldapi:///")
+            .await
+            .map_err(|error| LdapError::ClientFailed { url: url.clone(), problem: error.to_string() })?;
+        // Ends with the connection. If it panics, the operation under way reports it.
+        tokio::spawn(async move {
+            if let Err(error) = driver.drive().await {
+                tracing::debug!(%error, "the LDAP library ended the connection");
+            }
+        });
+        let mut connection = Self { guard, ldap, url };
+        if let Bind::Simple { username, password } = &config.bind {
+            connection.bind(username, password.expose_secret()).await?;
+        }
+        Ok(connection)
+    }
+
+    /// The server.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    async fn bind(&mut self, username: &str, password: &str) -> Result<(), LdapError> {
+        let Self { guard, ldap, url } = self;
+        let result = run(guard, url, ldap.simple_bind(username, password), &mut NoEntries).await?;
+        let (url, code, text) = (url.clone(), result.rc, excerpt(&result.text));
+        match code {
+            0 => Ok(()),
+            8 | 13 => Err(LdapError::EncryptionRequired { url, code }),
+            51 | 52 => Err(LdapError::Unavailable { url, code, text }),
+            _ => Err(LdapError::AuthFailed { url, code, text }),
+        }
+    }
+
+    /// Sends one search, gives its entries to `sink`, and succeeds only if the server says that it did.
+    pub(super) async fn search(&mut self, request: &Request<'_>, sink: &mut dyn EntrySink) -> Result<Page, LdapError> {
+        let Self { guard, ldap, url } = self;
+        // An empty list would ask for everything (RFC 4511 §4.5.1.8).
+        let attributes = match sink.attributes() {
+            [] => vec!["1.1".to_owned()],
+            wanted => wanted.to_vec(),
+        };
+        if let Some((size, cookie)) = &request.page {
+            let size = i32::try_from(*size).unwrap_or(i32::MAX);
+            ldap.with_controls(PagedResults { size, cookie: cookie.clone() });
+        }
+        ldap.with_search_options(SearchOptions::new().sizelimit(request.size_limit));
+        let scope = match request.scope {
+            Scope::Base => ldap3::Scope::Base,
+            Scope::OneLevel => ldap3::Scope::OneLevel,
+            Scope::Subtree => ldap3::Scope::Subtree,
+        };
+        let search = ldap.search(request.base, scope, request.filter, attributes);
+        let result = run(guard, url, search, sink).await?.1;
+        check(url, request, &result)?;
+        let control = result.ctrls.iter().find(|control| control.1.ctype == PAGED_RESULTS);
+        let cookie = control
+            .map(|control| cookie(&control.1))
+            .transpose()
+            .map_err(|error| LdapError::Malformed { url: url.clone(), problem: error.to_string() })?;
+        Ok(Page { cookie })
+    }
+
+    /// Says goodbye to the server.
+    pub(super) async fn close(self) {
+        self.guard.close().await;
+    }
+}
+
+/// Runs an operation of the library beside the guard. A panic in it is an error like any other.
+async fn run<T>(
+    guard: &mut Guard,
+    url: &str,
+    operation: impl Future<Output = ldap3::result::Result<T>>,
+    sink: &mut dyn EntrySink,
+) -> Result<T, LdapError> {
+    let failed = |problem: String| LdapError::ClientFailed { url: url.to_owned(), problem };
+    tokio::select! {
+        biased;
+        result = AssertUnwindSafe(operation).catch_unwind() => match result {
+            Ok(result) => result.map_err(|error| failed(error.to_string())),
+            Err(_) => Err(failed("the LDAP library broke down".to_owned())),
+        },
+        error = guard.serve(sink) => Err(error),
+    }
+}
+
+fn check(url: &str, request: &Request<'_>, result: &ldap3::LdapResult) -> Result<(), LdapError> {
+    let (url, base, code) = (url.to_owned(), request.base.to_owned(), result.rc);
+    let limit = |limit| LdapError::LimitExceeded { url: url.clone(), base: base.clone(), limit };
+    Err(match code {
+        0 if result.refs.is_empty() => return Ok(()),
+        4 if request.size_limit > 0 => return Ok(()),
+        0 | 10 => LdapError::Referral {
+            target: result.refs.first().map_or_else(|| "another server".to_owned(), |target| excerpt(target)),
+            url,
+            base,
+        },
+        3 => limit("time"),
+        4 => limit("size"),
+        11 => limit("administrative"),
+        32 => LdapError::BaseNotFound { url, base },
+        8 | 13 => LdapError::EncryptionRequired { url, code },
+        50 => LdapError::AccessDenied { url, base },
+        51 | 52 => LdapError::Unavailable { url, code, text: excerpt(&result.text) },
+        _ => LdapError::Refused { url, base, code, text: excerpt(&result.text) },
+    })
+}
+
+/// The cookie of a paged results control (RFC 2696 §2). The library's own parser panics on what it does not expect.
+fn cookie(control: &RawControl) -> Result<Vec<u8>, ber::BerError> {
+    let value = control.val.as_deref().unwrap_or_default();
+    let mut parts = Reader::new(Reader::new(value).take(ber::SEQUENCE)?);
+    parts.take(ber::INTEGER)?;
+    Ok(parts.take(ber::OCTET_STRING)?.to_vec())
+}
+
+/// For operations that have no entries.
+struct NoEntries;
+
+impl EntrySink for NoEntries {
+    fn attributes(&self) -> &[String] {
+        &[]
+    }
+
+    fn entry(&mut self, _: &Entry<'_>, _: Option<&str>) -> Result<(), LdapError> {
+        Ok(())
+    }
+
+    fn reference(&mut self, _: &str) -> Result<(), LdapError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! SearchResultEntry (RFC 4511 §4.5.2), decoded where it lies.
+
+use crate::ldap::LdapError;
+use crate::ldap::ber::{self, BerError, Reader};
+use directory_sync_core::mapping::Entry;
+
+/// Takes the entries of a search as they arrive.
+pub(crate) trait EntrySink: Send {
+    /// The attributes whose values are wanted, in the order in which [`Entry::values`] has them.
+    fn attributes(&self) -> &[String];
+
+    /// Takes an entry. `partial` names an attribute that came with a part of its values only (`member;range=0-1499`).
+    fn entry(&mut self, entry: &Entry<'_>, partial: Option<&str>) -> Result<(), LdapError>;
+
+    /// Takes a continuation reference: a part of the answer that another server holds.
+    fn reference(&mut self, target: &str) -> Result<(), LdapError>;
+}
+
+/// Sorts the values of one entry into `values`, which has one list per wanted attribute. Gives the name of the entry,
+/// and the attribute of which only a range was sent.
+pub(super) fn decode<'e>(
+    body: &'e [u8],
+    wanted: &[String],
+    values: &mut [Vec<&'e [u8]>],
+) -> Result<(&'e str, Option<&'e str>), BerError> {
+    values.iter_mut().for_each(Vec::clear);
+    let mut entry = Reader::new(body);
+    let name = entry.text(ber::OCTET_STRING)?;
+    let mut attributes = Reader::new(entry.take(ber::SEQUENCE)?);
+    let mut partial = None;
+    // Servers mostly send attributes in one order for all entries, often that of the request.
+    let mut next = 0;
+    while !attributes.is_empty() {
+        let mut attribute = Reader::new(attributes.take(ber::SEQUENCE)?);
+        let kind = attribute.text(ber::OCTET_STRING)?;
+        let mut list = Reader::new(attribute.take(ber::SET)?);
+        let Some(slot) = slot(kind, wanted, next) else {
+            partial = partial.or(ranged(kind, wanted));
+            continue;
+        };
+        next = slot + 1;
+        let Some(slot) = values.get_mut(slot) else { continue };
+        while !list.is_empty() {
+            slot.push(list.take(ber::OCTET_STRING)?);
+        }
+    }
+    Ok((name, partial))
+}
+
+fn slot(kind: &str, wanted: &[String], next: usize) -> Option<usize> {
+    if wanted.get(next).is_some_and(|name| name.eq_ignore_ascii_case(kind)) {
+        return Some(next);
+    }
+    wanted.iter().position(|name| name.eq_ignore_ascii_case(kind))
+}
+
+/// The attribute, if it is a wanted one with the option by which servers cut long lists.
+fn ranged<'k>(kind: &'k str, wanted: &[String]) -> Option<&'k str> {
+    let (name, options) = kind.split_once(';')?;
+    let ranged = options.split(';').any(|option| option.get(..6).is_some_and(|o| o.eq_ignore_ascii_case("range=")));
+    (ranged && slot(name, wanted, 0).is_some()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn tlv(tag: u8, parts: &[Vec<u8>]) -> Vec<u8> {
+        let body = parts.concat();
+        let mut all = vec![tag, u8::try_from(body.len()).unwrap()];
+        all.extend(body);
+        all
+    }
+
+    fn entry() -> Vec<u8> {
+        let attribute = |name: &str, values: &[&str]| {
+            let values: Vec<_> = values.iter().map(|value| tlv(4, &[value.as_bytes().to_vec()])).collect();
+            tlv(0x30, &[tlv(4, &[name.as_bytes().to_vec()]), tlv(0x31, &values)])
+        };
+        let attributes = tlv(
+            0x30,
+            &[
+                attribute("Mail", &["a@x"]),
+                attribute("other", &["no"]),
+                attribute("cn", &["a", "b"]),
+                attribute("member;range=0-1", &["cn=x"]),
+            ],
+        );
+        [tlv(4, &[b"cn=a".to_vec()]), attributes].concat()
+    }
+
+    #[test]
+    fn wanted_values_come_in_the_order_of_the_request() {
+        let wanted = ["cn", "mail", "sn", "member"].map(str::to_owned);
+        let (body, mut values) = (entry(), vec![Vec::new(); 4]);
+        let (name, partial) = decode(&body, &wanted, &mut values).unwrap();
+        assert_eq!((name, partial), ("cn=a", Some("member")));
+        assert_eq!(values, [vec![&b"a"[..], b"b"], vec![b"a@x"], vec![], vec![]]);
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf8_is_refused_and_such_a_value_is_not() {
+        let mut body = entry();
+        body[2] = 0xff;
+        assert!(decode(&body, &[], &mut []).is_err());
+        let mut body = entry();
+        let place = body.windows(3).position(|window| window == b"a@x").unwrap();
+        body[place] = 0xff;
+        assert!(decode(&body, &["mail".to_owned()], &mut [Vec::new()]).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_mutation_makes_it_panic(place in 0..60_usize, byte in any::<u8>(), cut in 0..80_usize) {
+            let mut body = entry();
+            body[place] = byte;
+            body.truncate(cut);
+            let _ = decode(&body, &["cn".to_owned(), "mail".to_owned()], &mut [Vec::new(), Vec::new()]);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The guard between the network and the LDAP library.
+//!
+//! The library has no bounds: a message may be of any size and depth, and one of the wrong structure makes it panic.
+//! So the guard owns the connection. It cuts what arrives into messages, refuses what is over a cap or is no answer to
+//! the outstanding request, decodes the entries of searches itself, and gives the library only the small rest through
+//! a pair of Unix sockets. The library drives binds, controls, paging and result codes and never sees an entry.
+
+mod entry;
+mod message;
+mod transport;
+
+pub(super) use entry::EntrySink;
+pub(super) use transport::client_config;
+
+use super::ber::{self, BerError};
+use super::config::{Caps, LdapConfig, Server};
+use super::error::LdapError;
+use directory_sync_core::mapping::Entry;
+use message::{Answer, Request};
+use std::io;
+use std::ops::Range;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::time::{Instant, sleep_until, timeout};
+use transport::Transport;
+
+/// Room made for each read from the network.
+const READ_BYTES: usize = 256 * 1024;
+/// A read of fewer bytes than this is short: the server writes faster than that, entry by entry.
+const SHORT_READ: usize = 32 * 1024;
+/// How long to let bytes collect after a short read of a search. Being woken for every entry costs the server more
+/// time than the entry itself when both run on one machine.
+const COLLECT: Duration = Duration::from_micros(300);
+/// UnbindRequest (RFC 4511 §4.3) with the highest message id, which nothing else uses.
+const UNBIND: &[u8] = &[0x30, 0x08, 0x02, 0x04, 0x7f, 0xff, 0xff, 0xff, 0x42, 0x00];
+
+/// A guarded connection.
+pub(super) struct Guard {
+    url: String,
+    idle: Duration,
+    caps: Caps,
+    server: Box<dyn Transport>,
+    client: UnixStream,
+    /// Bytes from the library that are no whole request yet.
+    requests: Vec<u8>,
+    /// Bytes from the server that are no whole message yet.
+    answers: Vec<u8>,
+    outstanding: Option<(u32, Request)>,
+    /// When the next whole message must have come.
+    due: Instant,
+    page_entries: usize,
+    page_bytes: usize,
+    client_gone: bool,
+}
+
+/// What the bytes received so far give.
+enum Step {
+    /// A message for the library.
+    Forward(Range<usize>),
+    /// Nothing until more arrives.
+    Wait,
+}
+
+impl Guard {
+    /// Connects, encrypts, and gives the library's end of the socket pair.
+    pub(super) async fn open(
+        config: &LdapConfig,
+        server: &Server,
+        tls: &Arc<rustls::ClientConfig>,
+    ) -> Result<(Self, StdUnixStream), LdapError> {
+        let transport = transport::open(config, server, tls).await?;
+        let local =
+            |source: io::Error| LdapError::ClientFailed { url: server.url.clone(), problem: source.to_string() };
+        let (ours, library) = StdUnixStream::pair().map_err(local)?;
+        ours.set_nonblocking(true).map_err(local)?;
+        let guard = Self {
+            url: server.url.clone(),
+            idle: config.timeouts.idle,
+            caps: config.caps,
+            server: transport,
+            client: UnixStream::from_std(ours).map_err(local)?,
+            requests: Vec::new(),
+            answers: Vec::new(),
+            outstanding: None,
+            due: Instant::now(),
+            page_entries: 0,
+            page_bytes: 0,
+            client_gone: false,
+        };
+        Ok((guard, library))
+    }
+
+    /// Carries requests and answers, and gives entries to `sink`, until something goes wrong. To be dropped when the
+    /// operation that it runs beside has its answer; the connection can then be served again.
+    pub(super) async fn serve(&mut self, sink: &mut dyn EntrySink) -> LdapError {
+        match self.carry(sink).await {
+            Ok(never) => match never {},
+            Err(error) => error,
+        }
+    }
+
+    /// Says goodbye (RFC 4511 §4.3). That it may not get through changes nothing.
+    pub(super) async fn close(mut self) {
+        let goodbye = async {
+            self.server.write_all(UNBIND).await?;
+            self.server.shutdown().await
+        };
+        if let Ok(Err(error)) = timeout(Duration::from_secs(1), goodbye).await {
+            tracing::debug!(url = self.url, %error, "the connection was not closed cleanly");
+        }
+    }
+
+    async fn carry(&mut self, sink: &mut dyn EntrySink) -> Result<std::convert::Infallible, LdapError> {
+        loop {
+            self.answers.reserve(READ_BYTES);
+            tokio::select! {
+                read = self.client.read_buf(&mut self.requests), if !self.client_gone => {
+                    // The library gave up; the operation says why.
+                    if read.map_err(|error| self.lost(&error))? == 0 {
+                        self.client_gone = true;
+                    }
+                    self.relay().await?;
+                }
+                read = self.server.read_buf(&mut self.answers) => {
+                    let read = read.map_err(|error| self.lost(&error))?;
+                    if read == 0 {
+                        return Err(self.lost(&"it ended in the middle"));
+                    }
+                    self.deliver(sink).await?;
+                    let bulk = self.page_entries > 0 && self.outstanding.is_some();
+                    if bulk && read < SHORT_READ {
+                        collect().await;
+                    }
+                }
+                () = sleep_until(self.due), if self.outstanding.is_some() => {
+                    return Err(self.late("go on with its answer"));
+                }
+            }
+        }
+    }
+
+    /// Sends the whole requests of the library to the server.
+    async fn relay(&mut self) -> Result<(), LdapError> {
+        while let Some(length) =
+            ber::frame(&self.requests, self.caps.message_bytes).map_err(|error| self.refuse(error))?
+        {
+            let Some(request) = self.requests.get(..length) else { return Ok(()) };
+            let (id, tag) = message::request(request).map_err(|error| self.refuse(error))?;
+            if let Some(kind) = Request::of(tag) {
+                self.outstanding = Some((id, kind));
+                self.due = Instant::now() + self.idle;
+                self.page_entries = 0;
+                self.page_bytes = 0;
+            }
+            match timeout(self.idle, async {
+                self.server.write_all(request).await?;
+                self.server.flush().await
+            })
+            .await
+            {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Err(self.lost(&error)),
+                Err(_) => return Err(self.late("take a request")),
+            }
+            self.requests.drain(..length);
+        }
+        Ok(())
+    }
+
+    /// Uses up the whole messages received so far.
+    async fn deliver(&mut self, sink: &mut dyn EntrySink) -> Result<(), LdapError> {
+        let mut used = 0;
+        while let Step::Forward(range) = self.decode(&mut used, sink)? {
+            let message = self.answers.get(range).unwrap_or_default();
+            if let Err(error) = self.client.write_all(message).await {
+                tracing::debug!(url = self.url, %error, "the LDAP library no longer listens");
+                self.client_gone = true;
+            }
+        }
+        self.answers.drain(..used);
+        Ok(())
+    }
+
+    /// Decodes entries from `used` on, up to the next message that is for the library.
+    fn decode(&mut self, used: &mut usize, sink: &mut dyn EntrySink) -> Result<Step, LdapError> {
+        let mut values = vec![Vec::new(); sink.attributes().len()];
+        loop {
+            let rest = self.answers.get(*used..).unwrap_or_default();
+            let framed = ber::frame(rest, self.caps.message_bytes).map_err(|error| self.refuse(error))?;
+            let Some(length) = framed else { return Ok(Step::Wait) };
+            let message = rest.get(..length).unwrap_or_default();
+            let range = *used..*used + length;
+            *used += length;
+            self.due = Instant::now() + self.idle;
+            match message::check(message, self.outstanding).map_err(|error| self.refuse(error))? {
+                Answer::Entry(body) => {
+                    self.page_entries += 1;
+                    self.page_bytes += length;
+                    self.check_page()?;
+                    let (name, partial) =
+                        entry::decode(body, sink.attributes(), &mut values).map_err(|error| self.refuse(error))?;
+                    sink.entry(&Entry { name, values: &values }, partial)?;
+                }
+                Answer::Reference(body) => {
+                    let target = message::references(body).map_err(|error| self.refuse(error))?;
+                    sink.reference(target)?;
+                }
+                Answer::Result(_) => {
+                    self.outstanding = None;
+                    return Ok(Step::Forward(range));
+                }
+                Answer::Disconnection => return Err(self.lost(&"it gave notice of disconnection")),
+            }
+        }
+    }
+
+    fn check_page(&self) -> Result<(), LdapError> {
+        let over = |what: &str, cap: usize| LdapError::CapExceeded {
+            url: self.url.clone(),
+            problem: format!("more than {cap} {what} in one page"),
+        };
+        if self.page_entries > self.caps.page_entries {
+            return Err(over("entries", self.caps.page_entries));
+        }
+        if self.page_bytes > self.caps.page_bytes {
+            return Err(over("bytes", self.caps.page_bytes));
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, error: BerError) -> LdapError {
+        let (url, problem) = (self.url.clone(), error.to_string());
+        match error {
+            BerError::TooLarge { .. } | BerError::TooDeep { .. } => LdapError::CapExceeded { url, problem },
+            BerError::Invalid(_) => LdapError::Malformed { url, problem },
+        }
+    }
+
+    fn lost(&self, problem: &dyn std::fmt::Display) -> LdapError {
+        LdapError::ConnectionLost { url: self.url.clone(), problem: problem.to_string() }
+    }
+
+    fn late(&self, what: &'static str) -> LdapError {
+        LdapError::TimedOut { url: self.url.clone(), what, after: self.idle }
+    }
+}
+
+/// Lets bytes collect. The runtime's own timer counts in milliseconds, which is too long.
+async fn collect() {
+    // A runtime that is shutting down no longer runs it; then there is nothing to wait for either.
+    let _ = tokio::task::spawn_blocking(|| std::thread::sleep(COLLECT)).await;
+}

@@ -1,0 +1,138 @@
+//! Opening the connection: name, socket, StartTLS and TLS.
+
+use super::message::{self, Answer, Request};
+use crate::ldap::LdapError;
+use crate::ldap::ber;
+use crate::ldap::config::{LdapConfig, Server, Tls, invalid};
+use crate::ldap::error::excerpt;
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_platform_verifier::BuilderVerifierExt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+/// A connection to a server, encrypted or not.
+pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
+/// ExtendedRequest 1.3.6.1.4.1.1466.20037 with message id 1 (RFC 4511 §4.14.1).
+const START_TLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
+/// The answer to StartTLS is a few dozen bytes.
+const START_TLS_ANSWER_CAP: usize = 4096;
+
+/// What TLS needs, from the settings.
+pub(crate) fn client_config(tls: &Tls) -> Result<Arc<ClientConfig>, LdapError> {
+    let problem = |error: &dyn std::fmt::Display| invalid("tls.caBundle", format!("it cannot be used: {error}"));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| problem(&error))?;
+    let Some(bundle) = &tls.ca_bundle else {
+        let config = builder.with_platform_verifier().map_err(|error| problem(&error))?.with_no_client_auth();
+        return Ok(Arc::new(config));
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
+        roots.add(certificate.map_err(|error| problem(&error))?).map_err(|error| problem(&error))?;
+    }
+    if roots.is_empty() {
+        return Err(problem(&"it holds no certificate in PEM"));
+    }
+    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// Connects as the settings say.
+pub(super) async fn open(
+    config: &LdapConfig,
+    server: &Server,
+    tls: &Arc<ClientConfig>,
+) -> Result<Box<dyn Transport>, LdapError> {
+    let idle = config.timeouts.idle;
+    let late = |what| LdapError::TimedOut { url: server.url.clone(), what, after: idle };
+    let mut socket = timeout(idle, connect(server, idle)).await.map_err(|_| late("accept a connection"))??;
+    if server.ldaps || config.tls.start_tls {
+        if !server.ldaps {
+            timeout(idle, start_tls(&mut socket, server)).await.map_err(|_| late("answer to StartTLS"))??;
+        }
+        let name = ServerName::try_from(server.host.clone())
+            .map_err(|error| LdapError::TlsFailed { url: server.url.clone(), problem: error.to_string() })?;
+        let handshake = TlsConnector::from(Arc::clone(tls)).connect(name, socket);
+        let stream = timeout(idle, handshake).await.map_err(|_| late("complete the TLS handshake"))?;
+        return Ok(Box::new(stream.map_err(|error| tls_error(&server.url, &error))?));
+    }
+    Ok(Box::new(socket))
+}
+
+async fn connect(server: &Server, idle: Duration) -> Result<TcpStream, LdapError> {
+    let unknown = |source| LdapError::HostUnknown { url: server.url.clone(), source };
+    let addresses: Vec<SocketAddr> =
+        lookup_host((server.host.as_str(), server.port)).await.map_err(unknown)?.take(16).collect();
+    let share = idle / u32::try_from(addresses.len().max(1)).unwrap_or(1);
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(socket)) => {
+                // Requests are small and each waits for its answer.
+                socket
+                    .set_nodelay(true)
+                    .map_err(|source| LdapError::Unreachable { url: server.url.clone(), source })?;
+                return Ok(socket);
+            }
+            Ok(Err(error)) => failure = error,
+            Err(_) => failure = io::Error::from(io::ErrorKind::TimedOut),
+        }
+    }
+    Err(LdapError::Unreachable { url: server.url.clone(), source: failure })
+}
+
+async fn start_tls(socket: &mut TcpStream, server: &Server) -> Result<(), LdapError> {
+    let lost = |error: io::Error| LdapError::ConnectionLost { url: server.url.clone(), problem: error.to_string() };
+    let malformed = |problem: String| LdapError::Malformed { url: server.url.clone(), problem };
+    socket.write_all(START_TLS).await.map_err(lost)?;
+    let mut answer = Vec::with_capacity(256);
+    let length = loop {
+        if socket.read_buf(&mut answer).await.map_err(lost)? == 0 {
+            return Err(lost(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let framed = ber::frame(&answer, START_TLS_ANSWER_CAP).map_err(|error| malformed(error.to_string()))?;
+        if let Some(length) = framed {
+            break length;
+        }
+    };
+    // Whatever follows the answer unencrypted could be passed off as having come encrypted.
+    if length != answer.len() {
+        return Err(malformed("more than its answer to StartTLS before encryption began".to_owned()));
+    }
+    match message::check(&answer, Some((1, Request::Extended))) {
+        Ok(Answer::Result(result)) if result.code == 0 => Ok(()),
+        Ok(Answer::Result(result)) => {
+            Err(LdapError::StartTlsRefused { url: server.url.clone(), code: result.code, text: excerpt(result.text) })
+        }
+        Ok(_) => Err(malformed("something else than an answer to StartTLS".to_owned())),
+        Err(error) => Err(malformed(error.to_string())),
+    }
+}
+
+fn tls_error(url: &str, error: &io::Error) -> LdapError {
+    let url = url.to_owned();
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. },
+        )) => LdapError::CertificateExpired { url },
+        Some(rustls::Error::InvalidCertificate(problem)) => {
+            LdapError::CertificateUntrusted { url, problem: problem.to_string() }
+        }
+        _ => LdapError::TlsFailed { url, problem: error.to_string() },
+    }
+}
