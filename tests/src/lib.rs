@@ -1,3 +1,4 @@
 //! What the tests and the demo run the operator against.
 
+pub mod http_server;
 pub mod peers;

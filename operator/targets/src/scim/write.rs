@@ -261,7 +261,9 @@ mod tests {
 
     #[tokio::test]
     async fn two_objects_with_one_mark_are_told_and_not_chosen_from() {
-        let service = service(Service { people: vec![ada(), ada()], refusals: vec![409], ..Service::default() });
+        let mut twin = ada();
+        twin["id"] = json!("1");
+        let service = service(Service { people: vec![ada(), twin], refusals: vec![409], ..Service::default() });
         let error = create_ada(&service).await.unwrap_err();
         assert!(error.to_string().contains("two objects"), "{error}");
     }
