@@ -5,7 +5,7 @@ use super::attribute::{self, Object};
 use super::discovery::{EmailPlaces, GROUP, Holder, Profile, USER, UserPlaces};
 use super::read::primary_address;
 use directory_sync_core::address;
-use directory_sync_core::capabilities::Field;
+use directory_sync_core::capabilities::{Field, Fields};
 use directory_sync_core::gate::ApprovedOperation;
 use directory_sync_core::operation::Verb;
 use directory_sync_core::snapshot::{Group, User};
@@ -28,58 +28,40 @@ pub(super) struct UserEdit<'w> {
 }
 
 impl<'w> UserEdit<'w> {
-    /// Everything about a person, for a creation.
-    fn whole(user: User<'w>) -> Self {
+    /// These fields of a person, as the source has them.
+    fn fields(user: User<'w>, fields: Fields) -> Self {
+        let has = |field| fields.contains(field);
         Self {
-            external_id: Some(user.id()),
-            address: Some(user.address()),
-            given_name: Some(user.given_name()),
-            family_name: Some(user.family_name()),
-            display_name: Some(user.display_name()),
-            active: Some(user.active()),
-            attributes: Some(user.attributes().collect()),
-            add_aliases: user.aliases().collect(),
+            external_id: has(Field::ExternalId).then(|| user.id()),
+            address: has(Field::Email).then(|| user.address()),
+            given_name: has(Field::GivenName).then(|| user.given_name()),
+            family_name: has(Field::FamilyName).then(|| user.family_name()),
+            display_name: has(Field::DisplayName).then(|| user.display_name()),
+            active: has(Field::Active).then(|| user.active()),
+            attributes: has(Field::Attributes).then(|| user.attributes().collect()),
+            add_aliases: if has(Field::Aliases) { user.aliases().collect() } else { Vec::new() },
             remove_aliases: Vec::new(),
         }
     }
 
-    /// Adds what one approved operation asks for.
-    pub(super) fn absorb(&mut self, operation: &ApprovedOperation<'w>) {
-        match operation.verb() {
-            Verb::AddAlias => self.add_aliases.extend(operation.alias()),
-            Verb::RemoveAlias => self.remove_aliases.extend(operation.alias()),
-            Verb::SuspendUser => self.active = Some(false),
-            verb => {
-                let Some(user) = operation.source_user() else { return };
-                let fields = operation.fields();
-                let wanted = Self::whole(user);
-                if verb == Verb::AdoptUser || fields.contains(Field::ExternalId) {
-                    self.external_id = wanted.external_id;
-                }
-                if verb == Verb::RestoreUser {
-                    self.active = Some(true);
-                } else if fields.contains(Field::Active) {
-                    self.active = wanted.active;
-                }
-                let texts = [
-                    (Field::Email, &mut self.address, wanted.address),
-                    (Field::GivenName, &mut self.given_name, wanted.given_name),
-                    (Field::FamilyName, &mut self.family_name, wanted.family_name),
-                    (Field::DisplayName, &mut self.display_name, wanted.display_name),
-                ];
-                for (field, into, value) in texts {
-                    if fields.contains(field) {
-                        *into = value;
-                    }
-                }
-                if fields.contains(Field::Attributes) {
-                    self.attributes = wanted.attributes;
-                }
-                if fields.contains(Field::Aliases) {
-                    self.add_aliases.extend(wanted.add_aliases);
+    /// What all approved operations on one person ask for.
+    pub(super) fn of(operations: &[ApprovedOperation<'w>]) -> Self {
+        let mut edit = Self::default();
+        for operation in operations {
+            match operation.verb() {
+                Verb::AddAlias => edit.add_aliases.extend(operation.alias()),
+                Verb::RemoveAlias => edit.remove_aliases.extend(operation.alias()),
+                Verb::SuspendUser => edit.active = Some(false),
+                Verb::RestoreUser => edit.active = Some(true),
+                verb => {
+                    let Some(user) = operation.source_user() else { continue };
+                    let fields = operation.fields();
+                    let marked = if verb == Verb::AdoptUser { fields.with(Field::ExternalId) } else { fields };
+                    edit = Self { active: edit.active, ..Self::fields(user, marked) };
                 }
             }
         }
+        edit
     }
 
     /// Lays the edit over an object.
@@ -164,23 +146,20 @@ pub(super) struct GroupEdit<'w> {
 }
 
 impl<'w> GroupEdit<'w> {
-    fn whole(group: Group<'w>) -> Self {
-        Self { external_id: Some(group.id()), name: Some(group.name()), description: Some(group.description()) }
+    /// These fields of a group, as the source has them.
+    fn fields(group: Group<'w>, fields: Fields) -> Self {
+        Self {
+            external_id: fields.contains(Field::ExternalId).then(|| group.id()),
+            name: fields.contains(Field::Name).then(|| group.name()),
+            description: fields.contains(Field::Description).then(|| group.description()),
+        }
     }
 
-    /// Adds what one approved operation asks for.
-    pub(super) fn absorb(&mut self, operation: &ApprovedOperation<'w>) {
-        let Some(group) = operation.source_group() else { return };
-        let (fields, wanted) = (operation.fields(), Self::whole(group));
-        if operation.verb() == Verb::AdoptGroup || fields.contains(Field::ExternalId) {
-            self.external_id = wanted.external_id;
-        }
-        if fields.contains(Field::Name) {
-            self.name = wanted.name;
-        }
-        if fields.contains(Field::Description) {
-            self.description = wanted.description;
-        }
+    /// What an approved operation asks for.
+    pub(super) fn of(operation: &ApprovedOperation<'w>) -> Self {
+        let fields = operation.fields();
+        let marked = if operation.verb() == Verb::AdoptGroup { fields.with(Field::ExternalId) } else { fields };
+        operation.source_group().map(|group| Self::fields(group, marked)).unwrap_or_default()
     }
 
     /// Lays the edit over an object.
@@ -191,20 +170,21 @@ impl<'w> GroupEdit<'w> {
     }
 }
 
-/// The body that creates a person.
-pub(super) fn new_user(user: User<'_>, profile: &Profile) -> Value {
+/// The body that creates a person with these fields, and with what no person can be without.
+pub(super) fn new_user(user: User<'_>, fields: Fields, profile: &Profile) -> Value {
     let mut object = Object::from_iter([("schemas".to_owned(), json!([USER]))]);
-    UserEdit::whole(user).lay_over(&mut object, &profile.user);
+    let fields = fields.with(Field::ExternalId).with(Field::Email);
+    UserEdit::fields(user, fields).lay_over(&mut object, &profile.user);
     if profile.user.active {
         object.insert("active".to_owned(), user.active().into());
     }
     Value::Object(object)
 }
 
-/// The body that creates a group, still without members.
-pub(super) fn new_group(group: Group<'_>, profile: &Profile) -> Value {
+/// The body that creates a group with these fields, still without members.
+pub(super) fn new_group(group: Group<'_>, fields: Fields, profile: &Profile) -> Value {
     let mut object = Object::from_iter([("schemas".to_owned(), json!([GROUP]))]);
-    GroupEdit::whole(group).lay_over(&mut object, profile);
+    GroupEdit::fields(group, fields.with(Field::ExternalId).with(Field::Name)).lay_over(&mut object, profile);
     Value::Object(object)
 }
 

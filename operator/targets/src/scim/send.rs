@@ -213,9 +213,9 @@ impl<'w> Sending<'_, 'w> {
     async fn create(&self, operation: &ApprovedOperation<'w>) -> Result<(String, Wrote), ScimError> {
         let (endpoint, body, external_id) = match (operation.source_user(), operation.source_group()) {
             (Some(user), _) if operation.verb() == Verb::CreateUser => {
-                ("Users", resources::new_user(user, self.profile), user.id())
+                ("Users", resources::new_user(user, operation.fields(), self.profile), user.id())
             }
-            (_, Some(group)) => ("Groups", resources::new_group(group, self.profile), group.id()),
+            (_, Some(group)) => ("Groups", resources::new_group(group, operation.fields(), self.profile), group.id()),
             _ => return Err(ScimError::Stopped { url: self.client.url(&[]).into() }),
         };
         write::create(self.client, self.profile, endpoint, &body, external_id).await
@@ -233,18 +233,12 @@ impl<'w> Sending<'_, 'w> {
         let first = object.first();
         if step == Step::EditGroups {
             let id = first.and_then(ApprovedOperation::target_group).map_or("", |group| group.id());
-            let mut edit = GroupEdit::default();
-            for operation in object {
-                edit.absorb(operation);
-            }
+            let edit = first.map(GroupEdit::of).unwrap_or_default();
             let change = |object: &mut _| edit.lay_over(object, profile);
             return (write::edit(client, profile, &["Groups", id], &change).await, id.to_owned());
         }
         let id = first.and_then(ApprovedOperation::target_user).map_or("", |user| user.id());
-        let mut edit = UserEdit::default();
-        for operation in object {
-            edit.absorb(operation);
-        }
+        let edit = UserEdit::of(object);
         let change = |object: &mut _| edit.lay_over(object, &profile.user);
         (write::edit(client, profile, &["Users", id], &change).await, id.to_owned())
     }
