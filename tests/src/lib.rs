@@ -1,4 +1,5 @@
 //! What the tests and the demo run the operator against.
 
 pub mod http_server;
+pub mod ldap_server;
 pub mod peers;

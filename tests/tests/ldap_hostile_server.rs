@@ -1,0 +1,353 @@
+//! What becomes of a read when the LDAP server misbehaves: an error that says why, never a snapshot, and the next
+//! read is as good as any.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use directory_sync_core::disposition::Classified;
+use directory_sync_core::read::ReadCaps;
+use directory_sync_sources::ldap::{
+    Bind, Caps, LdapConfig, LdapError, LdapSource, Scope, Search, Timeouts, Tls,
+};
+use directory_sync_tests::ldap_server::messages::{self, BIND_RESPONSE, EXTENDED_RESPONSE, SEARCH_DONE};
+use directory_sync_tests::ldap_server::{AttributeMapping, LdapServer, Session};
+
+fn config(server: &LdapServer) -> LdapConfig {
+    LdapConfig {
+        urls: vec![server.url()],
+        tls: Tls { plaintext: true, ..Tls::default() },
+        bind: Bind::Simple { username: "cn=reader".to_owned(), password: "of a test".into() },
+        users: vec![Search {
+            base_dn: "ou=People,dc=example,dc=com".to_owned(),
+            scope: Scope::Subtree,
+            filter: "(objectClass=*)".to_owned(),
+        }],
+        groups: Vec::new(),
+        page_size: 2,
+        timeouts: Timeouts { idle: Duration::from_millis(500), read: Duration::from_secs(20) },
+        caps: Caps { page_entries: 100, read: ReadCaps { entries: 150, ..ReadCaps::default() }, ..Caps::default() },
+        user_mapping: Arc::new(AttributeMapping::default()),
+        group_mapping: None,
+    }
+}
+
+/// Reads from a server that misbehaves on the first connection, then again, which must succeed.
+async fn error_of<F>(script: impl Fn(Session) -> F + Send + Sync + 'static) -> LdapError
+where
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let server = LdapServer::misbehave_once(script).await.unwrap();
+    let source = LdapSource::new(config(&server)).unwrap();
+    let error = source.read_all().await.expect_err("a read that must fail");
+    let again = source.read_all().await.expect("the next read");
+    assert_eq!(again.snapshot().counts().users, 1);
+    error
+}
+
+/// Reads from a server that answers the first search with these messages and then stays silent.
+async fn error_of_search(answer: impl Fn(u8) -> Vec<u8> + Clone + Send + Sync + 'static) -> LdapError {
+    error_of(move |mut session| {
+        let answer = answer.clone();
+        async move {
+            session.bind().await?;
+            let id = session.search().await?;
+            session.send(&answer(id)).await?;
+            session.wait().await
+        }
+    })
+    .await
+}
+
+async fn reason_of_search(answer: impl Fn(u8) -> Vec<u8> + Clone + Send + Sync + 'static) -> &'static str {
+    error_of_search(answer).await.reason()
+}
+
+#[tokio::test]
+async fn deep_nesting_before_the_bind_is_refused() {
+    let error = error_of(|mut session| async move {
+        session.send(&messages::nested(20_000)).await?;
+        session.wait().await
+    })
+    .await;
+    assert_eq!(error.reason(), "SourceLimitExceeded", "{error}");
+}
+
+#[tokio::test]
+async fn deep_nesting_in_a_control_value_is_refused() {
+    let reason = reason_of_search(|id| {
+        let controls = messages::paged_control(&messages::nested(20_000));
+        messages::message(id, &messages::value(SEARCH_DONE, &[&[10, 1, 0, 4, 0, 4, 0]]), &controls)
+    });
+    assert_eq!(reason.await, "SourceMalformedAnswer");
+}
+
+#[tokio::test]
+async fn messages_that_would_break_the_library_are_refused() {
+    let operations: [&'static [u8]; 5] = [
+        &[0x30, 0],
+        &[0x30, 3, 2, 1, 1],
+        &[0x30, 5, 2, 1, 1, 0x7e, 0],
+        &[0x30, 5, 2, 1, 1, BIND_RESPONSE, 0],
+        &[0x30, 14, 2, 1, 1, BIND_RESPONSE, 7, 10, 1, 0, 4, 0, 4, 0, 0x80, 0],
+    ];
+    for bytes in operations {
+        let error = error_of(move |mut session| async move {
+            session.request().await?;
+            session.send(bytes).await?;
+            session.wait().await
+        })
+        .await;
+        assert_eq!(error.reason(), "SourceMalformedAnswer", "{bytes:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_giant_message_is_refused_when_its_length_is_announced() {
+    let reason = reason_of_search(|_| vec![0x30, 0x84, 0x19, 0, 0, 0]);
+    assert_eq!(reason.await, "SourceLimitExceeded");
+}
+
+#[tokio::test]
+async fn a_server_that_ignores_the_page_size_is_read_up_to_the_cap() {
+    let flood = |count: usize| {
+        move |id: u8| {
+            let people = (0..count).flat_map(|number| messages::person(id, &format!("p{number}")));
+            people.chain(messages::done(id, 0, None)).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(reason_of_search(flood(101)).await, "SourceLimitExceeded");
+
+    let server = LdapServer::misbehave_once(move |mut session| async move {
+        session.bind().await?;
+        let id = session.search().await?;
+        session.send(&flood(100)(id)).await?;
+        session.wait().await
+    })
+    .await
+    .unwrap();
+    let read = LdapSource::new(config(&server)).unwrap().read_all().await.unwrap();
+    assert_eq!(read.snapshot().counts().users, 100);
+}
+
+#[tokio::test]
+async fn pages_without_end_meet_the_cap_on_entries() {
+    let error = error_of(|mut session| async move {
+        session.bind().await?;
+        for page in 0_u32.. {
+            let id = session.search().await?;
+            session.send(&messages::person(id, &format!("p{page}"))).await?;
+            session.send(&messages::done(id, 0, Some(&page.to_be_bytes()))).await?;
+        }
+        Ok(())
+    })
+    .await;
+    assert_eq!(error.reason(), "ReadTooLarge", "{error}");
+}
+
+#[tokio::test]
+async fn a_cookie_that_repeats_ends_the_read() {
+    let error = error_of(|mut session| async move {
+        session.bind().await?;
+        loop {
+            let id = session.search().await?;
+            session.send(&messages::done(id, 0, Some(b"again"))).await?;
+        }
+    })
+    .await;
+    assert_eq!(error.reason(), "ReadRepeatsPages", "{error}");
+}
+
+#[tokio::test]
+async fn a_last_page_that_does_not_say_that_it_is_the_last_is_no_end() {
+    let error = error_of(|mut session| async move {
+        session.bind().await?;
+        let id = session.search().await?;
+        session.send(&messages::done(id, 0, Some(b"more"))).await?;
+        let id = session.search().await?;
+        session.send(&messages::done(id, 0, None)).await?;
+        session.wait().await
+    })
+    .await;
+    assert_eq!(error.reason(), "ReadIncomplete", "{error}");
+}
+
+#[tokio::test]
+async fn a_limit_of_the_server_is_an_incomplete_read() {
+    for (code, limit) in [(3, "time limit"), (4, "size limit"), (11, "administrative limit")] {
+        let error = error_of_search(move |id| {
+            [messages::person(id, "ada"), messages::done(id, code, Some(b""))].concat()
+        })
+        .await;
+        assert_eq!(error.reason(), "SourceLimitExceeded");
+        assert!(error.to_string().contains(limit), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn other_result_codes_are_errors_of_their_own() {
+    for (code, reason) in [
+        (32, "SourceBaseNotFound"),
+        (50, "SourceAccessDenied"),
+        (51, "SourceUnavailable"),
+        (1, "SourceSearchRefused"),
+    ] {
+        assert_eq!(reason_of_search(move |id| messages::done(id, code, None)).await, reason);
+    }
+    let error = error_of_search(|id| messages::done(id, 32, None)).await;
+    assert!(error.to_string().contains("ou=People,dc=example,dc=com"), "{error}");
+}
+
+#[tokio::test]
+async fn a_bind_that_is_refused_is_no_reason_to_try_again() {
+    let error = error_of(|mut session| async move {
+        let (id, _) = session.request().await?;
+        session.send(&messages::result(id, BIND_RESPONSE, 49, "data 52e")).await?;
+        session.wait().await
+    })
+    .await;
+    assert_eq!(error.reason(), "SourceAuthFailed");
+    assert_eq!(error.disposition(), directory_sync_core::Disposition::Stall);
+    assert!(error.to_string().contains("data 52e") && !error.to_string().contains("of a test"), "{error}");
+}
+
+#[tokio::test]
+async fn referrals_and_continuation_references_are_not_followed() {
+    let elsewhere = "ldap://elsewhere.example.com/dc=x";
+    for answer in [messages::referral as fn(u8, &str) -> Vec<u8>, messages::reference] {
+        let error = error_of_search(move |id| [messages::person(id, "ada"), answer(id, elsewhere)].concat()).await;
+        assert_eq!(error.reason(), "SourceReferral");
+        assert!(error.to_string().contains(elsewhere), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_connection_is_an_incomplete_read() {
+    for cut in [0, 1, 10] {
+        let error = error_of(move |mut session| async move {
+            session.bind().await?;
+            let id = session.search().await?;
+            let answer = messages::person(id, "ada");
+            session.send(&answer[..answer.len() - cut]).await
+        })
+        .await;
+        assert_eq!(error.reason(), "SourceReadIncomplete", "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_notice_of_disconnection_ends_the_read() {
+    let reason = reason_of_search(|_| messages::result(0, EXTENDED_RESPONSE, 52, "shutting down"));
+    assert_eq!(reason.await, "SourceReadIncomplete");
+}
+
+#[tokio::test]
+async fn silence_and_a_drip_of_bytes_end_in_a_timeout() {
+    assert_eq!(reason_of_search(|_| Vec::new()).await, "SourceTimedOut");
+    let error = error_of(|mut session| async move {
+        session.bind().await?;
+        let id = session.search().await?;
+        for byte in messages::person(id, "ada") {
+            session.send(&[byte]).await?;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        session.wait().await
+    })
+    .await;
+    assert_eq!(error.reason(), "SourceTimedOut", "{error}");
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_utf8_is_refused_and_such_a_value_is_counted() {
+    let reason = reason_of_search(|id| messages::entry(id, b"uid=\xff,dc=x", &[("entryUUID", b"1")]));
+    assert_eq!(reason.await, "SourceMalformedAnswer");
+
+    let server = LdapServer::misbehave_once(|mut session| async move {
+        session.bind().await?;
+        let id = session.search().await?;
+        session.send(&messages::entry(id, b"uid=a,dc=x", &[("entryUUID", b"1"), ("mail", b"\xff\xfe")])).await?;
+        session.send(&messages::done(id, 0, Some(b""))).await?;
+        session.wait().await
+    })
+    .await
+    .unwrap();
+    let read = LdapSource::new(config(&server)).unwrap().read_all().await.unwrap();
+    assert_eq!(read.snapshot().counts().users, 1);
+    assert_eq!(read.snapshot().skipped().malformed_values, 1);
+}
+
+#[tokio::test]
+async fn a_range_of_the_values_of_a_person_is_not_the_person() {
+    let reason = reason_of_search(|id| messages::entry(id, b"uid=a", &[("entryUUID", b"1"), ("mail;range=0-1", b"x")]));
+    assert_eq!(reason.await, "SourceReadIncomplete");
+}
+
+#[tokio::test]
+async fn no_password_is_sent_without_encryption_unless_that_was_accepted() {
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    let server = LdapServer::misbehave_once(move |mut session| {
+        let sender = sender.clone();
+        async move { Ok(sender.send(session.everything().await?).await?) }
+    })
+    .await
+    .unwrap();
+    let mut receiver = receiver;
+    let refused = LdapConfig { tls: Tls::default(), ..config(&server) };
+    let error = LdapSource::new(refused).unwrap_err();
+    assert_eq!(error.reason(), "SourcePlaintextRefused");
+    assert!(tokio::time::timeout(Duration::from_millis(200), receiver.recv()).await.is_err(), "something was sent");
+}
+
+#[tokio::test]
+async fn a_starttls_that_is_refused_or_answered_wrongly_sends_no_password() {
+    let more_than_the_answer =
+        |id| [messages::result(id, EXTENDED_RESPONSE, 0, ""), messages::result(1, BIND_RESPONSE, 0, "")].concat();
+    let cases: [(fn(u8) -> Vec<u8>, &str); 4] = [
+        (|id| messages::result(id, EXTENDED_RESPONSE, 53, "no TLS here"), "SourceTlsFailed"),
+        (|id| messages::result(id, BIND_RESPONSE, 0, ""), "SourceMalformedAnswer"),
+        (more_than_the_answer, "SourceMalformedAnswer"),
+        (|_| b"HTTP/1.1 400 Bad Request\r\n".to_vec(), "SourceMalformedAnswer"),
+    ];
+    for (answer, reason) in cases {
+        let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
+        let server = LdapServer::misbehave_once(move |mut session| {
+            let sender = sender.clone();
+            async move {
+                let (id, _) = session.request().await?;
+                session.send(&answer(id)).await?;
+                Ok(sender.send(session.everything().await.unwrap_or_default()).await?)
+            }
+        })
+        .await
+        .unwrap();
+        let tls = Tls { start_tls: true, ..Tls::default() };
+        let error = LdapSource::new(LdapConfig { tls, ..config(&server) }).unwrap().read_all().await.unwrap_err();
+        assert_eq!(error.reason(), reason, "{error}");
+        let sent = receiver.recv().await.unwrap();
+        assert!(!sent.windows(9).any(|window| window == b"of a test"), "the password was sent");
+    }
+}
+
+#[tokio::test]
+async fn the_next_url_is_tried_when_a_server_cannot_be_used_but_not_after_a_wrong_password() {
+    let busy = LdapServer::misbehave_once(|mut session| async move {
+        let (id, _) = session.request().await?;
+        session.send(&messages::result(id, BIND_RESPONSE, 51, "busy")).await
+    })
+    .await
+    .unwrap();
+    let refusing = LdapServer::misbehave_once(|mut session| async move {
+        let (id, _) = session.request().await?;
+        session.send(&messages::result(id, BIND_RESPONSE, 49, "")).await
+    })
+    .await
+    .unwrap();
+    let urls = vec!["ldap://127.0.0.1:1".to_owned(), busy.url(), refusing.url(), "ldap://127.0.0.1:1".to_owned()];
+    let source = LdapSource::new(LdapConfig { urls, ..config(&busy) }).unwrap();
+    assert_eq!(source.read_all().await.unwrap_err().reason(), "SourceAuthFailed");
+    // Now the second server answers, so the third is not asked.
+    assert_eq!(source.read_all().await.unwrap().snapshot().counts().users, 1);
+}
