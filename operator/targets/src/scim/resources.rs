@@ -46,19 +46,24 @@ impl<'w> UserEdit<'w> {
 
     /// What all approved operations on one person ask for.
     pub(super) fn of(operations: &[ApprovedOperation<'w>]) -> Self {
-        let mut edit = Self::default();
+        let mut fields = Fields::NONE;
+        for operation in operations {
+            match operation.verb() {
+                Verb::AddAlias | Verb::RemoveAlias | Verb::SuspendUser | Verb::RestoreUser => continue,
+                Verb::AdoptUser => fields = fields.with(Field::ExternalId),
+                _ => {}
+            }
+            fields = operation.fields().iter().fold(fields, Fields::with);
+        }
+        let user = operations.iter().find_map(ApprovedOperation::source_user);
+        let mut edit = user.map(|user| Self::fields(user, fields)).unwrap_or_default();
         for operation in operations {
             match operation.verb() {
                 Verb::AddAlias => edit.add_aliases.extend(operation.alias()),
                 Verb::RemoveAlias => edit.remove_aliases.extend(operation.alias()),
                 Verb::SuspendUser => edit.active = Some(false),
                 Verb::RestoreUser => edit.active = Some(true),
-                verb => {
-                    let Some(user) = operation.source_user() else { continue };
-                    let fields = operation.fields();
-                    let marked = if verb == Verb::AdoptUser { fields.with(Field::ExternalId) } else { fields };
-                    edit = Self { active: edit.active, ..Self::fields(user, marked) };
-                }
+                _ => {}
             }
         }
         edit
