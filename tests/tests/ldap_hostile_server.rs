@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod ldap_mapping;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,8 @@ use directory_sync_sources::ldap::{
     Bind, Caps, LdapConfig, LdapError, LdapSource, Scope, Search, Timeouts, Tls,
 };
 use directory_sync_tests::ldap_server::messages::{self, BIND_RESPONSE, EXTENDED_RESPONSE, SEARCH_DONE};
-use directory_sync_tests::ldap_server::{AttributeMapping, LdapServer, Session};
+use directory_sync_tests::ldap_server::{LdapServer, Session};
+use ldap_mapping::AttributeMapping;
 
 fn config(server: &LdapServer) -> LdapConfig {
     LdapConfig {

@@ -3,10 +3,7 @@
 //! It imitates no directory: a script says byte by byte what one connection answers. Real answers come from
 //! [`crate::peers::slapd`].
 
-mod mapping;
 pub mod messages;
-
-pub use mapping::AttributeMapping;
 
 use std::future::Future;
 use std::io;
