@@ -1,5 +1,357 @@
 //! Exclusions and protections: which people and groups a rule names.
+//!
+//! Text is compared without regard to case; addresses by their key (see [`crate::address`]). `exact` and `glob`
+//! speak of the whole value, a regular expression is found anywhere in it. One matching value of several suffices.
+//!
+//! Being named by a rule means being left alone, so whatever cannot be judged counts as named: an expression that
+//! fails for somebody names that person.
 
-/// Compiled matchers of one list (`exclude.source`, `exclude.target` or `protect`).
+use crate::address;
+use crate::capabilities::Field;
+use crate::disposition::{Classified, Disposition};
+use crate::mapping::{Expression, ExpressionError};
+use crate::operation::Kind;
+use crate::snapshot::{Group, User};
+use cel::objects::{Key, Map};
+use globset::{GlobBuilder, GlobMatcher};
+use regex::{Regex, RegexBuilder};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// The most memory a compiled regular expression may take, in bytes.
+const REGEX_LIMIT: usize = 1 << 20;
+
+/// One rule, as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatcherSpec {
+    /// [`Kind::User`] or [`Kind::Group`].
+    pub kind: Kind,
+    /// Which value is compared; without meaning for [`Test::Cel`].
+    pub field: Subject,
+    /// How it is compared.
+    pub test: Test,
+}
+
+/// Which value of a person or group is compared.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// Immutable id, in the directory that was read or as the mark of the other.
+    Id,
+    /// A field of the model.
+    Field(Field),
+    /// A further attribute of a person, by name.
+    Attribute(String),
+}
+
+/// How a value is compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Test {
+    /// The whole value.
+    Exact(String),
+    /// The whole value, with `*` for any run of characters and `?` for one.
+    Glob(String),
+    /// A regular expression that is found in the value.
+    Regex(String),
+    /// A CEL expression over `user` or `group` that is true.
+    Cel(String),
+}
+
+/// Why a rule cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MatcherError {
+    /// The glob is none.
+    #[error("[{index}].glob: {message}")]
+    Glob {
+        /// Place in the list, from 0.
+        index: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// The regular expression is none, or compiles to something too large.
+    #[error("[{index}].regex: {message}")]
+    Regex {
+        /// Place in the list, from 0.
+        index: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// The CEL expression cannot be used.
+    #[error("[{index}].cel: {error}")]
+    Cel {
+        /// Place in the list, from 0.
+        index: usize,
+        /// What is wrong, with the place in the expression.
+        error: ExpressionError,
+    },
+}
+
+impl Classified for MatcherError {
+    fn disposition(&self) -> Disposition {
+        Disposition::Stall
+    }
+
+    fn reason(&self) -> &'static str {
+        "InvalidExclusion"
+    }
+}
+
+/// The compiled rules of one list (`exclude.source`, `exclude.target` or `protect`).
 #[derive(Debug, Clone, Default)]
-pub struct Matchers {}
+pub struct Matchers {
+    users: Arc<Rules>,
+    groups: Arc<Rules>,
+}
+
+/// Rules for one kind.
+#[derive(Debug, Default)]
+struct Rules {
+    count: usize,
+    /// Exact values by subject: a thousand of them cost one look-up.
+    exact: HashMap<Subject, HashSet<String>>,
+    patterns: Vec<(Subject, Pattern)>,
+    expressions: Vec<Expression>,
+}
+
+#[derive(Debug)]
+enum Pattern {
+    Glob(GlobMatcher),
+    Regex(Regex),
+}
+
+impl Matchers {
+    /// Compiles a list of rules, or says which one is wrong and why.
+    pub fn compile(specs: &[MatcherSpec]) -> Result<Self, MatcherError> {
+        let (mut users, mut groups) = (Rules::default(), Rules::default());
+        for (index, spec) in specs.iter().enumerate() {
+            match spec.kind {
+                Kind::Group => groups.add(index, spec, "group")?,
+                Kind::User | Kind::Alias | Kind::Membership => users.add(index, spec, "user")?,
+            }
+        }
+        Ok(Self { users: Arc::new(users), groups: Arc::new(groups) })
+    }
+
+    /// Whether a rule names this person.
+    pub fn matches_user(&self, user: &User<'_>) -> bool {
+        self.users.count > 0
+            && (self.users.values_match(|subject, found| user_values(*user, subject, found))
+                || self.users.expressions_match("user", || user_value(*user)))
+    }
+
+    /// Whether a rule names this group.
+    pub fn matches_group(&self, group: &Group<'_>) -> bool {
+        self.groups.count > 0
+            && (self.groups.values_match(|subject, found| group_values(*group, subject, found))
+                || self.groups.expressions_match("group", || group_value(*group)))
+    }
+
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.users.count + self.groups.count
+    }
+
+    /// Whether there is no rule.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Rules {
+    fn add(&mut self, index: usize, spec: &MatcherSpec, variable: &'static str) -> Result<(), MatcherError> {
+        self.count += 1;
+        match &spec.test {
+            Test::Exact(value) => {
+                self.exact.entry(spec.field.clone()).or_default().insert(folded(value));
+            }
+            Test::Glob(glob) => {
+                let glob = GlobBuilder::new(&folded(glob))
+                    .backslash_escape(true)
+                    .build()
+                    .map_err(|error| MatcherError::Glob { index, message: error.kind().to_string() })?;
+                self.patterns.push((spec.field.clone(), Pattern::Glob(glob.compile_matcher())));
+            }
+            Test::Regex(regex) => {
+                let regex = RegexBuilder::new(regex)
+                    .case_insensitive(true)
+                    .size_limit(REGEX_LIMIT)
+                    .build()
+                    .map_err(|error| MatcherError::Regex { index, message: error.to_string() })?;
+                self.patterns.push((spec.field.clone(), Pattern::Regex(regex)));
+            }
+            Test::Cel(text) => {
+                let expression =
+                    Expression::compile(text, &[variable], None).map_err(|error| MatcherError::Cel { index, error })?;
+                self.expressions.push(expression);
+            }
+        }
+        Ok(())
+    }
+
+    fn values_match(&self, values: impl Fn(&Subject, &mut dyn FnMut(&str) -> bool) -> bool) -> bool {
+        self.exact.iter().any(|(subject, wanted)| values(subject, &mut |value| wanted.contains(&folded(value))))
+            || self.patterns.iter().any(|(subject, pattern)| {
+                values(subject, &mut |value| match pattern {
+                    Pattern::Glob(glob) => glob.is_match(folded(value)),
+                    Pattern::Regex(regex) => regex.is_match(&folded(value)),
+                })
+            })
+    }
+
+    fn expressions_match(&self, variable: &'static str, value: impl Fn() -> cel::Value) -> bool {
+        if self.expressions.is_empty() {
+            return false;
+        }
+        let value = value();
+        self.expressions.iter().any(|expression| {
+            !matches!(expression.evaluate(vec![(variable, value.clone())]), Some(cel::Value::Bool(false)))
+        })
+    }
+}
+
+/// Folds case as addresses do; other texts are folded by the same rule.
+fn folded(value: &str) -> String {
+    address::key(value)
+}
+
+/// Hands the person's non-empty values of a subject to `found` until it says yes.
+fn user_values(user: User<'_>, subject: &Subject, found: &mut dyn FnMut(&str) -> bool) -> bool {
+    let mut one = |value: &str| !value.is_empty() && found(value);
+    match subject {
+        Subject::Id => one(user.id()) || one(user.external_id()),
+        Subject::Attribute(name) => user.attributes().any(|(known, value)| known == name && one(value)),
+        Subject::Field(field) => match field {
+            Field::ExternalId => one(user.external_id()),
+            Field::Email => one(user.address()),
+            Field::Aliases => user.aliases().any(one),
+            Field::GivenName => one(user.given_name()),
+            Field::FamilyName => one(user.family_name()),
+            Field::DisplayName => one(user.display_name()),
+            Field::OrgUnit => one(user.org_unit()),
+            Field::Active => one(if user.active() { "true" } else { "false" }),
+            Field::Attributes => user.attributes().any(|(_, value)| one(value)),
+            Field::Name | Field::Description | Field::Members => false,
+        },
+    }
+}
+
+/// Hands the group's non-empty values of a subject to `found` until it says yes.
+fn group_values(group: Group<'_>, subject: &Subject, found: &mut dyn FnMut(&str) -> bool) -> bool {
+    let mut one = |value: &str| !value.is_empty() && found(value);
+    match subject {
+        Subject::Id => one(group.id()) || one(group.external_id()),
+        Subject::Field(Field::ExternalId) => one(group.external_id()),
+        Subject::Field(Field::Email) => one(group.address()),
+        Subject::Field(Field::Name | Field::DisplayName) => one(group.name()),
+        Subject::Field(Field::Description) => one(group.description()),
+        Subject::Field(_) | Subject::Attribute(_) => false,
+    }
+}
+
+fn map(entries: impl IntoIterator<Item = (&'static str, cel::Value)>) -> cel::Value {
+    let map = entries.into_iter().map(|(name, value)| (Key::from(name), value)).collect();
+    cel::Value::Map(Map { map: Arc::new(map) })
+}
+
+fn user_value(user: User<'_>) -> cel::Value {
+    let attributes = user.attributes().map(|(name, value)| (Key::from(name), cel::Value::from(value))).collect();
+    map([
+        ("id", user.id().into()),
+        ("externalId", user.external_id().into()),
+        ("email", user.address().into()),
+        ("aliases", cel::Value::List(Arc::new(user.aliases().map(cel::Value::from).collect()))),
+        ("givenName", user.given_name().into()),
+        ("familyName", user.family_name().into()),
+        ("displayName", user.display_name().into()),
+        ("orgUnit", user.org_unit().into()),
+        ("active", cel::Value::Bool(user.active())),
+        ("attributes", cel::Value::Map(Map { map: Arc::new(attributes) })),
+    ])
+}
+
+fn group_value(group: Group<'_>) -> cel::Value {
+    map([
+        ("id", group.id().into()),
+        ("externalId", group.external_id().into()),
+        ("email", group.address().into()),
+        ("name", group.name().into()),
+        ("description", group.description().into()),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::{CompleteRead, Next, Read, ReadCaps, SourceSide};
+    use crate::snapshot::{GroupRecord, UserRecord};
+
+    fn world() -> CompleteRead<SourceSide> {
+        let mut read = Read::start(ReadCaps::default());
+        let section = read.open("all");
+        let ada = UserRecord {
+            id: "1".to_owned(),
+            address: "Ada@Müller.example".to_owned(),
+            aliases: vec!["countess@example.com".to_owned()],
+            org_unit: "/Contractors/Night".to_owned(),
+            active: true,
+            attributes: vec![("title".to_owned(), "Countess".to_owned())],
+            ..UserRecord::default()
+        };
+        let reference = read.referencer().reference(b"ada");
+        read.user(section, reference, &ada).unwrap();
+        let reference = read.referencer().reference(b"staff");
+        read.group(section, reference, &GroupRecord { name: "Staff".to_owned(), ..GroupRecord::default() }).unwrap();
+        read.page(section, Next::End).unwrap();
+        read.finish().unwrap()
+    }
+
+    fn names_ada(subject: Subject, test: Test) -> bool {
+        let rules = Matchers::compile(&[MatcherSpec { kind: Kind::User, field: subject, test }]).unwrap();
+        rules.matches_user(&world().snapshot().user(0))
+    }
+
+    const EMAIL: Subject = Subject::Field(Field::Email);
+
+    #[test]
+    fn an_address_is_compared_as_mail_systems_do() {
+        assert!(names_ada(EMAIL, Test::Exact("ADA@xn--mller-kva.example".to_owned())));
+        assert!(names_ada(EMAIL, Test::Glob("a*@müller.example".to_owned())));
+        assert!(!names_ada(EMAIL, Test::Glob("da@*".to_owned())));
+    }
+
+    #[test]
+    fn every_field_can_be_named() {
+        assert!(names_ada(Subject::Field(Field::Aliases), Test::Exact("Countess@example.com".to_owned())));
+        assert!(names_ada(Subject::Field(Field::OrgUnit), Test::Glob("/Contractors/*".to_owned())));
+        assert!(names_ada(Subject::Attribute("title".to_owned()), Test::Regex("^count".to_owned())));
+        assert!(names_ada(Subject::Id, Test::Exact("1".to_owned())));
+    }
+
+    #[test]
+    fn an_expression_that_fails_names_the_person() {
+        assert!(names_ada(EMAIL, Test::Cel("user.orgUnit.startsWith('/Contractors')".to_owned())));
+        assert!(!names_ada(EMAIL, Test::Cel("user.active == false".to_owned())));
+        assert!(names_ada(EMAIL, Test::Cel("user.attributes.nothing == 'x'".to_owned())));
+    }
+
+    #[test]
+    fn rules_for_groups_do_not_name_people() {
+        let rule = MatcherSpec {
+            kind: Kind::Group,
+            field: Subject::Field(Field::Name),
+            test: Test::Exact("staff".to_owned()),
+        };
+        let rules = Matchers::compile(&[rule]).unwrap();
+        let world = world();
+        assert!(rules.matches_group(&world.snapshot().group(0)));
+        assert!(!rules.matches_user(&world.snapshot().user(0)));
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_place() {
+        let rule = |test| MatcherSpec { kind: Kind::User, field: EMAIL, test };
+        let error = |test| Matchers::compile(&[rule(Test::Exact("a".to_owned())), rule(test)]).unwrap_err().to_string();
+        assert!(error(Test::Regex("(".to_owned())).starts_with("[1].regex: "));
+        assert!(error(Test::Glob("[".to_owned())).starts_with("[1].glob: "));
+        assert!(error(Test::Cel("person.id".to_owned())).contains("`user`"));
+    }
+}

@@ -1,0 +1,132 @@
+//! From entries to groups.
+
+use super::attribute::AttributeList;
+use super::field::Field;
+use super::text::mail_address;
+use super::user::required;
+use super::{Entry, MappingError, Unmapped, Value};
+use crate::capabilities::{Field as Part, Fields};
+use crate::snapshot::GroupRecord;
+
+/// Where each field of a group comes from, as it was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupMappingSpec {
+    /// Immutable id. Required.
+    pub id: Option<Value>,
+    /// Address of the mailing list.
+    pub email: Option<Value>,
+    /// Name as shown. Required.
+    pub name: Option<Value>,
+    /// Description.
+    pub description: Option<Value>,
+    /// The attribute that names the members.
+    pub members: Option<Value>,
+}
+
+/// A compiled mapping of groups.
+#[derive(Debug)]
+pub struct GroupMapping {
+    requested: AttributeList,
+    id: Field,
+    email: Field,
+    name: Field,
+    description: Field,
+    members: Option<usize>,
+    manages: Fields,
+}
+
+impl GroupMapping {
+    /// Compiles a mapping, or says what is wrong with it and where.
+    pub fn compile(spec: &GroupMappingSpec) -> Result<Self, MappingError> {
+        let mut requested = AttributeList::default();
+        let id = required("group.id", spec.id.as_ref(), "entryUUID", &mut requested)?;
+        let name = required("group.name", spec.name.as_ref(), "cn", &mut requested)?;
+        let email = Field::compile("group.email", spec.email.as_ref(), &mut requested)?;
+        let description = Field::compile("group.description", spec.description.as_ref(), &mut requested)?;
+        let members = match Field::compile("group.members", spec.members.as_ref(), &mut requested)? {
+            Field::Unmapped => None,
+            Field::Attribute(place) => Some(place),
+            Field::Cel { .. } | Field::Fixed(_) => {
+                return Err(MappingError::MembersNotAttribute { field: "group.members".to_owned() });
+            }
+        };
+        let optional = [
+            (Part::Email, spec.email.is_some()),
+            (Part::Description, spec.description.is_some()),
+            (Part::Members, spec.members.is_some()),
+        ];
+        let mapped = optional.into_iter().filter_map(|(field, mapped)| mapped.then_some(field));
+        let manages = Fields::of([Part::ExternalId, Part::Name].into_iter().chain(mapped));
+        Ok(Self { requested, id, email, name, description, members, manages })
+    }
+
+    /// The attributes to ask the directory for; an entry's values come in this order.
+    pub fn attributes(&self) -> &[String] {
+        self.requested.names()
+    }
+
+    /// The attribute that is the immutable id; `None` if the id is computed and cannot be searched for.
+    pub fn id_attribute(&self) -> Option<&str> {
+        match self.id {
+            Field::Attribute(place) => self.requested.names().get(place).map(String::as_str),
+            _ => None,
+        }
+    }
+
+    /// The fields that are mapped. Others are not managed: the target keeps what it has.
+    pub fn managed_fields(&self) -> Fields {
+        self.manages
+    }
+
+    /// Fills `record` from an entry. Values that cannot be used are left out and counted in `malformed`.
+    pub fn map(&self, entry: &Entry<'_>, record: &mut GroupRecord, malformed: &mut u64) -> Result<(), Unmapped> {
+        record.clear();
+        self.id.write(entry, malformed, &mut record.id);
+        if record.id.is_empty() {
+            return Err(Unmapped);
+        }
+        let address = &mut record.address;
+        self.email.each(entry, malformed, |text, malformed| {
+            if let Some(found) = mail_address(text, malformed)
+                && (address.is_empty() || found < address.as_str())
+            {
+                address.clear();
+                address.push_str(found);
+            }
+        });
+        self.name.write(entry, malformed, &mut record.name);
+        self.description.write(entry, malformed, &mut record.description);
+        Ok(())
+    }
+
+    /// The values that name the members, as the directory sent them.
+    pub fn members<'e>(&self, entry: &Entry<'e>) -> &'e [&'e [u8]] {
+        self.members.and_then(|place| entry.values.get(place)).map_or(&[], Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_come_from_an_attribute_and_nothing_else() {
+        let attribute = |name: &str| Some(Value::Attribute(name.to_owned()));
+        let spec = GroupMappingSpec {
+            id: attribute("entryUUID"),
+            name: attribute("cn"),
+            members: attribute("member"),
+            ..GroupMappingSpec::default()
+        };
+        let mapping = GroupMapping::compile(&spec).unwrap();
+        let values: Vec<Vec<&[u8]>> = vec![vec![b"1"], vec![b"staff"], vec![b"uid=a", b"uid=b"]];
+        let entry = Entry { name: "cn=staff", values: &values };
+        let mut record = GroupRecord::default();
+        mapping.map(&entry, &mut record, &mut 0).unwrap();
+        assert_eq!(record.name, "staff");
+        assert_eq!(mapping.members(&entry).len(), 2);
+
+        let computed = GroupMappingSpec { members: Some(Value::Cel("entry.member".to_owned())), ..spec };
+        assert!(matches!(GroupMapping::compile(&computed), Err(MappingError::MembersNotAttribute { .. })));
+    }
+}

@@ -1,0 +1,301 @@
+//! From entries to people.
+
+use super::attribute::AttributeList;
+use super::field::Field;
+use super::text::{boolean, mail_address, set_org_unit, sort_addresses};
+use super::{Entry, MappingError, Unmapped, Value};
+use crate::snapshot::UserRecord;
+
+/// Where each field of a person comes from, as it was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserMappingSpec {
+    /// Immutable id. Required.
+    pub id: Option<Value>,
+    /// Primary address. Required.
+    pub email: Option<Value>,
+    /// Further addresses.
+    pub aliases: Option<Value>,
+    /// Given name.
+    pub given_name: Option<Value>,
+    /// Family name.
+    pub family_name: Option<Value>,
+    /// Name as shown.
+    pub display_name: Option<Value>,
+    /// Org unit.
+    pub org_unit: Option<Value>,
+    /// Whether the person may use the service; everybody may where it is not mapped or has no value.
+    pub active: Option<Value>,
+    /// Further attributes by the name they get.
+    pub attributes: Vec<(String, Value)>,
+}
+
+/// A compiled mapping of people.
+#[derive(Debug)]
+pub struct UserMapping {
+    requested: AttributeList,
+    id: Field,
+    email: Field,
+    aliases: Field,
+    given_name: Field,
+    family_name: Field,
+    display_name: Field,
+    org_unit: Field,
+    active: Field,
+    /// Sorted by name.
+    attributes: Vec<(String, Field)>,
+    manages: crate::capabilities::Fields,
+}
+
+impl UserMapping {
+    /// Compiles a mapping, or says what is wrong with it and where.
+    pub fn compile(spec: &UserMappingSpec) -> Result<Self, MappingError> {
+        let mut requested = AttributeList::default();
+        let id = required("user.id", spec.id.as_ref(), "entryUUID", &mut requested)?;
+        let email = required("user.email", spec.email.as_ref(), "mail", &mut requested)?;
+        if let Some(Value::Value(text)) = &spec.active
+            && boolean(text.trim()).is_none()
+        {
+            return Err(MappingError::NotBoolean { field: "user.active".to_owned(), value: text.clone() });
+        }
+        let mut attributes = Vec::with_capacity(spec.attributes.len());
+        for (name, value) in &spec.attributes {
+            let path = format!("user.attributes[{name}]");
+            if attributes.iter().any(|(known, _)| known == name) {
+                return Err(MappingError::Duplicate { field: path });
+            }
+            attributes.push((name.clone(), Field::compile(&path, Some(value), &mut requested)?));
+        }
+        attributes.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let mut field = |path: &str, value: &Option<Value>| Field::compile(path, value.as_ref(), &mut requested);
+        Ok(Self {
+            aliases: field("user.aliases", &spec.aliases)?,
+            given_name: field("user.givenName", &spec.given_name)?,
+            family_name: field("user.familyName", &spec.family_name)?,
+            display_name: field("user.displayName", &spec.display_name)?,
+            org_unit: field("user.orgUnit", &spec.org_unit)?,
+            active: field("user.active", &spec.active)?,
+            manages: managed(spec),
+            id,
+            email,
+            attributes,
+            requested,
+        })
+    }
+
+    /// The attributes to ask the directory for; an entry's values come in this order.
+    pub fn attributes(&self) -> &[String] {
+        self.requested.names()
+    }
+
+    /// The attribute that is the immutable id; `None` if the id is computed and cannot be searched for.
+    pub fn id_attribute(&self) -> Option<&str> {
+        match self.id {
+            Field::Attribute(place) => self.requested.names().get(place).map(String::as_str),
+            _ => None,
+        }
+    }
+
+    /// The fields that are mapped. Others are not managed: the target keeps what it has.
+    pub fn managed_fields(&self) -> crate::capabilities::Fields {
+        self.manages
+    }
+
+    /// Fills `record` from an entry. Values that cannot be used are left out and counted in `malformed`.
+    pub fn map(&self, entry: &Entry<'_>, record: &mut UserRecord, malformed: &mut u64) -> Result<(), Unmapped> {
+        record.clear();
+        self.id.write(entry, malformed, &mut record.id);
+        if record.id.is_empty() {
+            return Err(Unmapped);
+        }
+        let address = &mut record.address;
+        self.email.each(entry, malformed, |text, malformed| {
+            if let Some(found) = mail_address(text, malformed)
+                && (address.is_empty() || found < address.as_str())
+            {
+                address.clear();
+                address.push_str(found);
+            }
+        });
+        let aliases = &mut record.aliases;
+        self.aliases.each(entry, malformed, |text, malformed| {
+            aliases.extend(mail_address(text, malformed).map(str::to_owned));
+        });
+        sort_addresses(aliases, &record.address);
+        self.given_name.write(entry, malformed, &mut record.given_name);
+        self.family_name.write(entry, malformed, &mut record.family_name);
+        self.display_name.write(entry, malformed, &mut record.display_name);
+        let mut org_unit = String::new();
+        self.org_unit.write(entry, malformed, &mut org_unit);
+        if !org_unit.is_empty() {
+            set_org_unit(&org_unit, &mut record.org_unit);
+        }
+        let active = &mut record.active;
+        self.active.each(entry, malformed, |text, malformed| match boolean(text) {
+            Some(truth) => *active = truth,
+            None => *malformed += 1,
+        });
+        for (name, field) in &self.attributes {
+            let mut value = String::new();
+            field.write(entry, malformed, &mut value);
+            if !value.is_empty() {
+                record.attributes.push((name.clone(), value));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn managed(spec: &UserMappingSpec) -> crate::capabilities::Fields {
+    use crate::capabilities::{Field as Part, Fields};
+    let optional = [
+        (Part::Aliases, spec.aliases.is_some()),
+        (Part::GivenName, spec.given_name.is_some()),
+        (Part::FamilyName, spec.family_name.is_some()),
+        (Part::DisplayName, spec.display_name.is_some()),
+        (Part::OrgUnit, spec.org_unit.is_some()),
+        (Part::Attributes, !spec.attributes.is_empty()),
+    ];
+    let mapped = optional.into_iter().filter_map(|(field, mapped)| mapped.then_some(field));
+    Fields::of([Part::ExternalId, Part::Email, Part::Active].into_iter().chain(mapped))
+}
+
+/// Compiles a field that every object needs and that differs between them.
+pub(super) fn required(
+    path: &str,
+    value: Option<&Value>,
+    example: &'static str,
+    attributes: &mut AttributeList,
+) -> Result<Field, MappingError> {
+    match value {
+        None => Err(MappingError::Missing { field: path.to_owned(), example }),
+        Some(Value::Value(_)) => Err(MappingError::FixedValue { field: path.to_owned() }),
+        value => Field::compile(path, value, attributes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn attribute(name: &str) -> Value {
+        Value::Attribute(name.to_owned())
+    }
+
+    fn cel(text: &str) -> Value {
+        Value::Cel(text.to_owned())
+    }
+
+    fn minimal() -> UserMappingSpec {
+        UserMappingSpec {
+            id: Some(attribute("entryUUID")),
+            email: Some(attribute("mail")),
+            ..UserMappingSpec::default()
+        }
+    }
+
+    /// Maps an entry with these attributes.
+    fn map(spec: &UserMappingSpec, entry: &[(&str, &[&[u8]])]) -> (Result<UserRecord, Unmapped>, u64) {
+        let mapping = UserMapping::compile(spec).unwrap();
+        let values: Vec<Vec<&[u8]>> = mapping
+            .attributes()
+            .iter()
+            .map(|name| {
+                entry.iter().find(|(known, _)| known == name).map(|(_, values)| values.to_vec()).unwrap_or_default()
+            })
+            .collect();
+        let mut record = UserRecord::default();
+        let mut malformed = 0;
+        let outcome = mapping.map(&Entry { name: "uid=ada", values: &values }, &mut record, &mut malformed);
+        (outcome.map(|()| record), malformed)
+    }
+
+    #[test]
+    fn plain_attributes_become_fields() {
+        let spec = UserMappingSpec {
+            given_name: Some(attribute("givenName")),
+            aliases: Some(attribute("alias")),
+            org_unit: Some(attribute("ou")),
+            attributes: vec![("title".to_owned(), Value::Attribute("title".to_owned()))],
+            ..minimal()
+        };
+        let (person, malformed) = map(
+            &spec,
+            &[
+                ("entryUUID", &[b"1"]),
+                ("mail", &[b"ada@example.com"]),
+                ("alias", &[b"Z@example.com", b"ADA@example.com", b"smtp:a@example.com", b"no address"]),
+                ("givenName", &[b" Ada "]),
+                ("ou", &[b"Research/"]),
+                ("title", &[b"Countess"]),
+            ],
+        );
+        let person = person.unwrap();
+        assert_eq!(person.aliases, ["a@example.com", "Z@example.com"]);
+        assert_eq!((person.given_name.as_str(), person.org_unit.as_str()), ("Ada", "/Research"));
+        assert_eq!(person.attributes, [("title".to_owned(), "Countess".to_owned())]);
+        assert!(person.active);
+        assert_eq!(malformed, 1);
+    }
+
+    #[test]
+    fn an_entry_without_its_id_is_nobody() {
+        assert_eq!(map(&minimal(), &[("mail", &[b"a@example.com"])]).0, Err(Unmapped));
+    }
+
+    #[test]
+    fn of_several_values_the_smallest_is_taken_whatever_their_order() {
+        for values in [[b"b@x".as_slice(), b"a@x"], [b"a@x", b"b@x"]] {
+            let (person, _) = map(&minimal(), &[("entryUUID", &[b"1"]), ("mail", &values)]);
+            assert_eq!(person.unwrap().address, "a@x");
+        }
+    }
+
+    #[test]
+    fn a_missing_attribute_leaves_a_cel_field_empty() {
+        let spec = UserMappingSpec { org_unit: Some(cel("'/' + entry.ou[0]")), ..minimal() };
+        let entry: &[(&str, &[&[u8]])] = &[("entryUUID", &[b"1"]), ("mail", &[b"a@x"])];
+        assert_eq!(map(&spec, entry).0.unwrap().org_unit, "");
+    }
+
+    #[test]
+    fn whoever_is_marked_as_disabled_is_inactive() {
+        let spec = UserMappingSpec {
+            active: Some(cel("!('employeeType' in entry && entry.employeeType[0] == 'disabled')")),
+            ..minimal()
+        };
+        let with = |kind: &[u8]| {
+            map(&spec, &[("entryUUID", &[b"1"]), ("mail", &[b"a@x"]), ("employeeType", &[kind])]).0.unwrap().active
+        };
+        assert!(!with(b"disabled"));
+        assert!(with(b"staff"));
+        assert!(map(&spec, &[("entryUUID", &[b"1"]), ("mail", &[b"a@x"])]).0.unwrap().active);
+    }
+
+    #[test]
+    fn mistakes_in_a_mapping_are_named_with_their_field() {
+        let error = |spec: &UserMappingSpec| UserMapping::compile(spec).unwrap_err().to_string();
+        assert!(error(&UserMappingSpec { id: None, ..minimal() }).starts_with("user.id has no mapping"));
+        assert!(
+            error(&UserMappingSpec { email: Some(attribute("no such")), ..minimal() })
+                .starts_with("user.email.attribute")
+        );
+        assert!(
+            error(&UserMappingSpec { org_unit: Some(cel("'/' +")), ..minimal() })
+                .starts_with("user.orgUnit.cel: line 1")
+        );
+        let fixed = Some(Value::Value("a@x".to_owned()));
+        assert!(error(&UserMappingSpec { email: fixed, ..minimal() }).starts_with("user.email.value"));
+    }
+
+    proptest! {
+        #[test]
+        fn the_fast_path_and_cel_agree(values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..12), 0..4)) {
+            let plain = UserMappingSpec { given_name: Some(attribute("x")), ..minimal() };
+            let by_cel = UserMappingSpec { given_name: Some(cel("entry.x[0]")), ..minimal() };
+            let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+            let entry: &[(&str, &[&[u8]])] = &[("entryUUID", &[b"1"]), ("mail", &[b"a@x"]), ("x", &values)];
+            prop_assert_eq!(map(&plain, entry).0, map(&by_cel, entry).0);
+        }
+    }
+}
