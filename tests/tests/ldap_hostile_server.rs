@@ -12,9 +12,7 @@ use std::time::Duration;
 use anyhow::Result;
 use directory_sync_core::disposition::Classified;
 use directory_sync_core::read::ReadCaps;
-use directory_sync_sources::ldap::{
-    Bind, Caps, LdapConfig, LdapError, LdapSource, Scope, Search, Timeouts, Tls,
-};
+use directory_sync_sources::ldap::{Bind, Caps, LdapConfig, LdapError, LdapSource, Scope, Search, Timeouts, Tls};
 use directory_sync_tests::ldap_server::messages::{self, BIND_RESPONSE, EXTENDED_RESPONSE, SEARCH_DONE};
 use directory_sync_tests::ldap_server::{LdapServer, Session};
 use ldap_mapping::AttributeMapping;
@@ -143,6 +141,7 @@ async fn pages_without_end_meet_the_cap_on_entries() {
         for page in 0_u32.. {
             let id = session.search().await?;
             session.send(&messages::person(id, &format!("p{page}"))).await?;
+            session.send(&messages::person(id, &format!("q{page}"))).await?;
             session.send(&messages::done(id, 0, Some(&page.to_be_bytes()))).await?;
         }
         Ok(())
@@ -181,10 +180,9 @@ async fn a_last_page_that_does_not_say_that_it_is_the_last_is_no_end() {
 #[tokio::test]
 async fn a_limit_of_the_server_is_an_incomplete_read() {
     for (code, limit) in [(3, "time limit"), (4, "size limit"), (11, "administrative limit")] {
-        let error = error_of_search(move |id| {
-            [messages::person(id, "ada"), messages::done(id, code, Some(b""))].concat()
-        })
-        .await;
+        let error =
+            error_of_search(move |id| [messages::person(id, "ada"), messages::done(id, code, Some(b""))].concat())
+                .await;
         assert_eq!(error.reason(), "SourceLimitExceeded");
         assert!(error.to_string().contains(limit), "{error}");
     }
@@ -192,12 +190,9 @@ async fn a_limit_of_the_server_is_an_incomplete_read() {
 
 #[tokio::test]
 async fn other_result_codes_are_errors_of_their_own() {
-    for (code, reason) in [
-        (32, "SourceBaseNotFound"),
-        (50, "SourceAccessDenied"),
-        (51, "SourceUnavailable"),
-        (1, "SourceSearchRefused"),
-    ] {
+    for (code, reason) in
+        [(32, "SourceBaseNotFound"), (50, "SourceAccessDenied"), (51, "SourceUnavailable"), (1, "SourceSearchRefused")]
+    {
         assert_eq!(reason_of_search(move |id| messages::done(id, code, None)).await, reason);
     }
     let error = error_of_search(|id| messages::done(id, 32, None)).await;

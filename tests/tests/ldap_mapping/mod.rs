@@ -7,7 +7,7 @@ use directory_sync_sources::ldap::{GroupMapping, PersonMapping};
 /// Takes `entryUUID`, `mail`, `givenName`, `sn`, `cn` and `employeeType` of people (`disabled` is inactive), and
 /// `entryUUID`, `mail`, `cn`, `description` and `member` of groups.
 #[derive(Debug, Clone)]
-pub struct AttributeMapping {
+pub(crate) struct AttributeMapping {
     user: Vec<String>,
     group: Vec<String>,
 }
@@ -41,8 +41,13 @@ impl PersonMapping for AttributeMapping {
 
     fn map(&self, entry: &Entry<'_>, record: &mut UserRecord, malformed: &mut u64) -> bool {
         let mut kind = String::new();
-        let fields =
-            [&mut record.id, &mut record.address, &mut record.given_name, &mut record.family_name, &mut record.display_name];
+        let fields = [
+            &mut record.id,
+            &mut record.address,
+            &mut record.given_name,
+            &mut record.family_name,
+            &mut record.display_name,
+        ];
         for (place, field) in fields.into_iter().chain([&mut kind]).enumerate() {
             take(entry, place, field, malformed);
         }

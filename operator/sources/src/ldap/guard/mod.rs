@@ -114,6 +114,7 @@ impl Guard {
     }
 
     async fn carry(&mut self, sink: &mut dyn EntrySink) -> Result<std::convert::Infallible, LdapError> {
+        self.due = Instant::now() + self.idle;
         loop {
             self.answers.reserve(READ_BYTES);
             tokio::select! {
@@ -124,7 +125,8 @@ impl Guard {
                     }
                     self.relay().await?;
                 }
-                read = self.server.read_buf(&mut self.answers) => {
+                // Once the operation has its answer, it is no matter of this operation whether the connection lasts.
+                read = self.server.read_buf(&mut self.answers), if self.outstanding.is_some() => {
                     let read = read.map_err(|error| self.lost(&error))?;
                     if read == 0 {
                         return Err(self.lost(&"it ended in the middle"));
@@ -135,7 +137,7 @@ impl Guard {
                         collect().await;
                     }
                 }
-                () = sleep_until(self.due), if self.outstanding.is_some() => {
+                () = sleep_until(self.due) => {
                     return Err(self.late("go on with its answer"));
                 }
             }
