@@ -182,6 +182,15 @@ impl Client {
     async fn send_once(&self, call: &Call<'_>) -> Result<Reply, ScimError> {
         let mut url = self.url(call.path);
         let place = shown(&url);
+        if call.path.iter().any(|segment| segment.is_empty()) {
+            // Such a path would name the list in place of one object.
+            return Err(ScimError::Refused {
+                url: place,
+                status: 400,
+                scim_type: String::new(),
+                detail: ": the id of the object is not known".to_owned(),
+            });
+        }
         if self.stop.run_until_cancelled(self.pacing.until_ready()).await.is_none() {
             return Err(ScimError::Stopped { url: place });
         }

@@ -50,6 +50,25 @@ impl Step {
             Verb::DeleteGroup => Self::DeleteGroups,
         }
     }
+
+    /// Where its objects lie.
+    fn endpoint(self) -> &'static str {
+        match self {
+            Self::CreateUsers | Self::EditUsers | Self::SuspendUsers | Self::DeleteUsers => "Users",
+            Self::CreateGroups | Self::EditGroups | Self::AddMembers | Self::RemoveMembers | Self::DeleteGroups => {
+                "Groups"
+            }
+        }
+    }
+
+    /// The id in the target of what an operation changes; empty where it is created by this run.
+    fn target_id<'w>(self, operation: &ApprovedOperation<'w>) -> &'w str {
+        if self.endpoint() == "Users" {
+            operation.target_user().map_or("", |user| user.id())
+        } else {
+            operation.target_group().map_or("", |group| group.id())
+        }
+    }
 }
 
 /// Sends everything that is approved and says what became of each operation.
@@ -112,14 +131,17 @@ fn by_object(operations: Vec<ApprovedOperation<'_>>) -> Vec<(Step, Vec<Object<'_
             places.clear();
         }
         let Some((_, objects)) = steps.last_mut() else { continue };
-        let in_target = operation
-            .target_user()
-            .map(directory_sync_core::snapshot::User::row)
-            .or_else(|| operation.target_group().map(directory_sync_core::snapshot::Group::row));
-        let in_source = || operation.source_group().map(directory_sync_core::snapshot::Group::row);
-        let key = match in_target {
-            Some(row) => Some((true, row)),
-            None => in_source().map(|row| (false, row)),
+        let key = match step {
+            Step::CreateGroups | Step::CreateUsers => None,
+            // The group may be one that this run creates.
+            Step::AddMembers | Step::RemoveMembers => operation
+                .target_group()
+                .map(|group| (true, group.row()))
+                .or_else(|| operation.source_group().map(|group| (false, group.row()))),
+            Step::EditGroups | Step::DeleteGroups => operation.target_group().map(|group| (true, group.row())),
+            Step::EditUsers | Step::SuspendUsers | Step::DeleteUsers => {
+                operation.target_user().map(|user| (true, user.row()))
+            }
         };
         let at = key.map_or(objects.len(), |key| *places.entry(key).or_insert(objects.len()));
         match objects.get_mut(at) {
@@ -158,13 +180,13 @@ impl<'w> Sending<'_, 'w> {
         let Some(first) = object.first() else { return };
         match step {
             Step::CreateGroups | Step::CreateUsers => {
-                let result = self.create(first).await;
+                let result = self.create(step, first).await;
                 if may_wait && is_conflict(&result) {
                     self.conflicts.push((step, object));
                     return;
                 }
                 if let (Ok((id, _)), Some(operation)) = (&result, object.first()) {
-                    self.remember(operation, id);
+                    self.remember(step, operation, id);
                 }
                 let answer = self.judge(result.map(|(id, wrote)| answer(wrote, Some(id))));
                 self.answer(object, &answer);
@@ -186,12 +208,7 @@ impl<'w> Sending<'_, 'w> {
             Step::AddMembers => self.members(object, true).await,
             Step::RemoveMembers => self.members(object, false).await,
             Step::DeleteUsers | Step::DeleteGroups => {
-                let id = first
-                    .target_user()
-                    .map(directory_sync_core::snapshot::User::id)
-                    .or(first.target_group().map(directory_sync_core::snapshot::Group::id));
-                let endpoint = if step == Step::DeleteUsers { "Users" } else { "Groups" };
-                let path = [endpoint, id.unwrap_or_default()];
+                let path = [step.endpoint(), step.target_id(first)];
                 let answer = match self.client.send(&Call::change("delete", Method::DELETE, &path, None)).await {
                     Err(error) if error.refusal() == Some(404) => Answer::AlreadyDone { target_id: None },
                     result => self.judge(result.map(|_| answer(Wrote::Changed, None))),
@@ -210,37 +227,39 @@ impl<'w> Sending<'_, 'w> {
         }
     }
 
-    async fn create(&self, operation: &ApprovedOperation<'w>) -> Result<(String, Wrote), ScimError> {
-        let (endpoint, body, external_id) = match (operation.source_user(), operation.source_group()) {
-            (Some(user), _) if operation.verb() == Verb::CreateUser => {
-                ("Users", resources::new_user(user, operation.fields(), self.profile), user.id())
-            }
-            (_, Some(group)) => ("Groups", resources::new_group(group, operation.fields(), self.profile), group.id()),
-            _ => return Err(ScimError::Stopped { url: self.client.url(&[]).into() }),
+    async fn create(&self, step: Step, operation: &ApprovedOperation<'w>) -> Result<(String, Wrote), ScimError> {
+        let (profile, fields) = (self.profile, operation.fields());
+        let (body, external_id) = if step == Step::CreateUsers {
+            let user = operation.source_user();
+            user.map(|user| (resources::new_user(user, fields, profile), user.id())).unwrap_or_default()
+        } else {
+            let group = operation.source_group();
+            group.map(|group| (resources::new_group(group, fields, profile), group.id())).unwrap_or_default()
         };
-        write::create(self.client, self.profile, endpoint, &body, external_id).await
+        write::create(self.client, profile, step.endpoint(), &body, external_id).await
     }
 
-    fn remember(&mut self, operation: &ApprovedOperation<'w>, id: &str) {
-        match operation.verb() {
-            Verb::CreateUser => self.users.extend(operation.source_user().map(|user| (user.row(), id.to_owned()))),
-            _ => self.groups.extend(operation.source_group().map(|group| (group.row(), id.to_owned()))),
+    fn remember(&mut self, step: Step, operation: &ApprovedOperation<'w>, id: &str) {
+        if step == Step::CreateUsers {
+            self.users.extend(operation.source_user().map(|user| (user.row(), id.to_owned())));
+        } else {
+            self.groups.extend(operation.source_group().map(|group| (group.row(), id.to_owned())));
         }
     }
 
     async fn edit(&self, step: Step, object: &Object<'w>) -> (Result<Wrote, ScimError>, String) {
         let (client, profile) = (self.client, self.profile);
-        let first = object.first();
-        if step == Step::EditGroups {
-            let id = first.and_then(ApprovedOperation::target_group).map_or("", |group| group.id());
-            let edit = first.map(GroupEdit::of).unwrap_or_default();
-            let change = |object: &mut _| edit.lay_over(object, profile);
-            return (write::edit(client, profile, &["Groups", id], &change).await, id.to_owned());
-        }
-        let id = first.and_then(ApprovedOperation::target_user).map_or("", |user| user.id());
-        let edit = UserEdit::of(object);
-        let change = |object: &mut _| edit.lay_over(object, &profile.user);
-        (write::edit(client, profile, &["Users", id], &change).await, id.to_owned())
+        let Some(first) = object.first() else { return (Ok(Wrote::Same), String::new()) };
+        let id = step.target_id(first);
+        let path = [step.endpoint(), id];
+        let result = if step == Step::EditGroups {
+            let edit = GroupEdit::of(first);
+            write::edit(client, profile, &path, &|object: &mut _| edit.lay_over(object, profile)).await
+        } else {
+            let edit = UserEdit::of(object);
+            write::edit(client, profile, &path, &|object: &mut _| edit.lay_over(object, &profile.user)).await
+        };
+        (result, id.to_owned())
     }
 
     /// Why nothing more is sent, if so.
