@@ -107,11 +107,7 @@ impl Summary {
 
     /// Suspensions, deletions and removals.
     pub fn removed(&self) -> u64 {
-        self.users.suspend
-            + self.users.delete
-            + self.groups.delete
-            + self.aliases.remove
-            + self.memberships.remove
+        self.users.suspend + self.users.delete + self.groups.delete + self.aliases.remove + self.memberships.remove
     }
 
     /// All operations.

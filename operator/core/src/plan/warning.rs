@@ -77,8 +77,12 @@ impl WarningKind {
             Self::NotAdopted => "objects of the target bear an id of this source but are not remembered as ours; the \
                                  adoption policy leaves them alone"
                 .to_owned(),
-            Self::NoPlaceFor(field) => format!("values of {field} are left out, because the target has no place for it"),
-            Self::NestedGroupsLeftOut => "groups within groups are left out, because the target cannot hold them".to_owned(),
+            Self::NoPlaceFor(field) => {
+                format!("values of {field} are left out, because the target has no place for it")
+            }
+            Self::NestedGroupsLeftOut => {
+                "groups within groups are left out, because the target cannot hold them".to_owned()
+            }
             Self::UnmanagedMembersKept => "members of managed groups are not managed and stay".to_owned(),
             Self::UserKept => "people are no longer in the source and stay, as the removal policy says".to_owned(),
             Self::GroupKept => "groups are no longer in the source and stay, as the removal policy says".to_owned(),
@@ -86,7 +90,9 @@ impl WarningKind {
             Self::DisabledNotCreated => "people are inactive in the source and are not created".to_owned(),
             Self::MembersUnknown => "groups keep their members, because their members could not be read".to_owned(),
             Self::StillThere => "removals were dropped, because the source still has them when asked again".to_owned(),
-            Self::MalformedValues => "values of the source are no text, no address, or too long, and were left out".to_owned(),
+            Self::MalformedValues => {
+                "values of the source are no text, no address, or too long, and were left out".to_owned()
+            }
         }
     }
 }

@@ -104,6 +104,21 @@ impl Member {
         Self(row.0 | Self::GROUP)
     }
 
+    /// The member with this row, a group or a person.
+    pub(crate) const fn of(is_group: bool, row: u32) -> Self {
+        Self(if is_group { row | Self::GROUP } else { row })
+    }
+
+    /// Whether this is a nested group.
+    pub const fn is_group(self) -> bool {
+        self.0 & Self::GROUP != 0
+    }
+
+    /// The row among the people, or among the groups.
+    pub(crate) const fn row(self) -> u32 {
+        self.0 & !Self::GROUP
+    }
+
     /// Person or group, with the row.
     pub fn kind(self) -> MemberKind {
         if self.0 & Self::GROUP == 0 {

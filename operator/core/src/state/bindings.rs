@@ -238,8 +238,7 @@ impl PartialEq for Bindings {
                 let key = self.source.get(row);
                 let hash = other.hasher.hash_one(key);
                 other.index.find(hash, |&at| other.source.get(at as usize) == key).is_some_and(|&at| {
-                    other.target.get(at as usize) == self.target.get(row)
-                        && other.times(at as usize) == self.times(row)
+                    other.target.get(at as usize) == self.target.get(row) && other.times(at as usize) == self.times(row)
                 })
             })
     }

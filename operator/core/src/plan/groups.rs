@@ -1,0 +1,197 @@
+//! Groups: which are created, taken over, changed or deleted.
+
+use super::draft::{Draft, Managing, World};
+use super::index::AddressIndex;
+use super::matching::{self, Matches, Rows, Standing, rows};
+use super::users::{is_set, spread};
+use super::warning::WarningKind;
+use crate::address;
+use crate::capabilities::{Field, Fields};
+use crate::operation::{Kind, NO_ROW, Reason, Verb};
+use crate::rules::{Adoption, Removal};
+use crate::snapshot::Group;
+
+/// What memberships have to know of the groups.
+pub(super) struct Groups {
+    pub(super) matches: Matches,
+    pub(super) frozen: Vec<bool>,
+    pub(super) frozen_target: Vec<bool>,
+    /// Rows of the source that the target will have after this plan, by creation.
+    pub(super) created: Vec<bool>,
+}
+
+/// Text to show for a group.
+pub(super) fn label(group: Group<'_>) -> &str {
+    [group.address(), group.name()].into_iter().find(|text| !text.is_empty()).unwrap_or(group.id())
+}
+
+/// Whether a rule protects this group, by either side's record.
+pub(crate) fn is_protected(
+    protect: &crate::matcher::Matchers,
+    source: Option<Group<'_>>,
+    target: Option<Group<'_>>,
+) -> bool {
+    !protect.is_empty() && source.into_iter().chain(target).any(|group| protect.matches_group(&group))
+}
+
+/// By what a group is known where it bears no mark: its address, or its name where the target has no addresses of
+/// groups.
+#[derive(Clone, Copy)]
+struct Known(bool);
+
+impl Known {
+    fn of<'s>(self, group: Group<'s>) -> &'s str {
+        if self.0 { group.address() } else { group.name() }
+    }
+}
+
+/// Plans everything about groups but their members.
+pub(super) fn plan(world: World<'_, '_>, draft: &mut Draft) -> Groups {
+    let mut groups = match_groups(world, draft);
+    let known = Known(world.capabilities.group_fields.contains(Field::Email));
+    let text = |row: u32| known.of(world.target.group(row as usize));
+    let mut index = AddressIndex::with_capacity(world.target.group_count());
+    for row in rows(world.target.group_count()) {
+        if !text(row).is_empty() && groups.matches.standing(row) != Standing::Managed {
+            index.insert(row, text);
+        }
+        if groups.matches.standing(row) == Standing::Managed {
+            draft.managed.groups += 1;
+        }
+    }
+    let fields = managing(world, draft).fields;
+    for row in rows(world.source.group_count()) {
+        if is_set(&groups.frozen, row) {
+            continue;
+        }
+        let group = world.source.group(row as usize);
+        if let Some(target) = groups.matches.target(row) {
+            pair(world, fields, row, target, groups.matches.standing(target), draft);
+            continue;
+        }
+        let holder = Some(known.of(group)).filter(|key| !key.is_empty()).and_then(|key| index.find(key, text));
+        match holder.map(|holder| (holder, world.target.group(holder as usize).external_id().is_empty())) {
+            Some((holder, true))
+                if world.rules.adoption == Adoption::ByAddress
+                    && groups.matches.standing(holder) == Standing::Unmanaged
+                    && !is_set(&groups.frozen_target, holder) =>
+            {
+                groups.matches.pair(row, holder, Standing::Addressed);
+                pair(world, fields, row, holder, Standing::Addressed, draft);
+            }
+            Some(_) => draft.warn(WarningKind::AddressTaken, Kind::Group, label(group)),
+            None => {
+                if let Some(created) = groups.created.get_mut(row as usize) {
+                    *created = true;
+                }
+                draft.add(Verb::CreateGroup, Reason::NewInSource, fields, row, NO_ROW);
+            }
+        }
+    }
+    for &(target, position) in &groups.matches.missing {
+        if !is_set(&groups.frozen_target, target) {
+            remove(world, target, position, draft);
+        }
+    }
+    groups
+}
+
+fn match_groups(world: World<'_, '_>, draft: &mut Draft) -> Groups {
+    let (source, target, rules) = (world.source, world.target, world.rules);
+    let matches = matching::by_identity(
+        Rows { count: source.group_count(), id: &|row| source.group(row as usize).id(), external_id: &|_| "" },
+        Rows {
+            count: target.group_count(),
+            id: &|row| target.group(row as usize).id(),
+            external_id: &|row| target.group(row as usize).external_id(),
+        },
+        world.state.groups(),
+        world.state.is_new(),
+    );
+    let mut frozen = vec![false; source.group_count()];
+    let mut frozen_target = vec![false; target.group_count()];
+    for &row in &matches.shared_ids {
+        draft.warn(WarningKind::IdShared, Kind::Group, source.group(row as usize).id());
+        frozen[row as usize] = true;
+    }
+    for &row in &matches.shared_marks {
+        draft.warn(WarningKind::ExternalIdShared, Kind::Group, label(target.group(row as usize)));
+        frozen_target[row as usize] = true;
+    }
+    if !rules.exclude_source.is_empty() {
+        for (flag, group) in frozen.iter_mut().zip(source.groups()) {
+            *flag |= rules.exclude_source.matches_group(&group);
+        }
+        for &(row, _) in &matches.missing {
+            frozen_target[row as usize] |= rules.exclude_source.matches_group(&target.group(row as usize));
+        }
+    }
+    if !rules.exclude_target.is_empty() {
+        for (flag, group) in frozen_target.iter_mut().zip(target.groups()) {
+            *flag |= rules.exclude_target.matches_group(&group);
+        }
+    }
+    spread(&matches, &mut frozen, &mut frozen_target);
+    Groups { created: vec![false; source.group_count()], matches, frozen, frozen_target }
+}
+
+fn managing(world: World<'_, '_>, draft: &mut Draft) -> Managing {
+    let mut counts = [(Field::Email, 0), (Field::Name, 0), (Field::Description, 0), (Field::Members, 0)];
+    for group in world.source.groups() {
+        let has = [
+            !group.address().is_empty(),
+            !group.name().is_empty(),
+            !group.description().is_empty(),
+            !group.members().is_empty(),
+        ];
+        for ((_, count), has) in counts.iter_mut().zip(has) {
+            *count += u64::from(has);
+        }
+    }
+    Managing::new(&counts, world.capabilities.group_fields, Kind::Group, draft)
+}
+
+fn pair(world: World<'_, '_>, fields: Fields, row: u32, target: u32, standing: Standing, draft: &mut Draft) {
+    let (from, to) = (world.source.group(row as usize), world.target.group(target as usize));
+    if standing == Standing::Marked && world.rules.adoption == Adoption::None {
+        draft.warn(WarningKind::NotAdopted, Kind::Group, label(to));
+        return;
+    }
+    let differs = |field| match field {
+        Field::ExternalId => from.id() != to.external_id(),
+        Field::Email => !address::same(from.address(), to.address()),
+        Field::Name => from.name() != to.name(),
+        Field::Description => from.description() != to.description(),
+        _ => false,
+    };
+    let changed = Fields::of(fields.iter().filter(|&field| differs(field)));
+    match standing {
+        Standing::Marked => draft.add(Verb::AdoptGroup, Reason::SameExternalId, changed, row, target),
+        Standing::Addressed => draft.add(Verb::AdoptGroup, Reason::SameAddress, changed, row, target),
+        _ if changed.is_empty() => {}
+        _ => draft.add(Verb::UpdateGroup, Reason::ChangedInSource, changed, row, target),
+    }
+}
+
+/// What becomes of a group of ours that is no longer in the source. Groups have no suspended state.
+fn remove(world: World<'_, '_>, target: u32, position: usize, draft: &mut Draft) {
+    let group = world.target.group(target as usize);
+    let since = world.state.groups().times(position).missing_since;
+    let reason = match world.rules.removal {
+        Removal::Delete => Reason::MissingFromRead,
+        Removal::Suspend { delete_after: Some(after) }
+            if since.is_some_and(|since| world.now.duration_since(since) >= after) =>
+        {
+            Reason::GraceOver
+        }
+        Removal::Keep | Removal::Suspend { .. } => {
+            draft.warn(WarningKind::GroupKept, Kind::Group, label(group));
+            return;
+        }
+    };
+    if is_protected(&world.rules.protect, None, Some(group)) {
+        draft.warn(WarningKind::ProtectedKept, Kind::Group, label(group));
+    } else {
+        draft.add(Verb::DeleteGroup, reason, Fields::NONE, NO_ROW, target);
+    }
+}

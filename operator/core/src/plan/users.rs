@@ -1,0 +1,422 @@
+//! People: who is created, taken over, changed, moved, restored or suspended, and whose aliases change.
+
+use super::draft::{Draft, Managing, World, number};
+use super::index::AddressIndex;
+use super::matching::{self, Matches, Rows, Standing, rows};
+use super::warning::WarningKind;
+use crate::address;
+use crate::capabilities::{Field, Fields};
+use crate::operation::{Kind, NO_ROW, Operation, Reason, Verb};
+use crate::rules::{Adoption, Removal};
+use crate::snapshot::User;
+
+/// What memberships have to know of the people.
+pub(super) struct People {
+    pub(super) matches: Matches,
+    /// By row of the source: neither created nor changed nor removed, nor are their memberships.
+    pub(super) frozen: Vec<bool>,
+    /// By row of the target.
+    pub(super) frozen_target: Vec<bool>,
+    /// Rows of the source that the target will have after this plan, by creation.
+    pub(super) created: Vec<bool>,
+}
+
+fn set(flags: &mut [bool], row: u32) {
+    if let Some(flag) = flags.get_mut(row as usize) {
+        *flag = true;
+    }
+}
+
+pub(super) fn is_set(flags: &[bool], row: u32) -> bool {
+    flags.get(row as usize).copied().unwrap_or_default()
+}
+
+/// Text to show for a person.
+pub(super) fn label(user: User<'_>) -> &str {
+    [user.address(), user.display_name()].into_iter().find(|text| !text.is_empty()).unwrap_or(user.id())
+}
+
+/// Plans everything about people but their memberships.
+pub(super) fn plan(world: World<'_, '_>, draft: &mut Draft) -> People {
+    let mut people = match_people(world, draft);
+    let managing = managing(world, draft);
+    let addresses = address_index(world);
+    adopt_by_address(world, &mut people, &addresses);
+    count_managed(world, &people, draft);
+    let compare = Compare { world, addresses: &addresses, fields: managing.fields };
+    for row in rows(world.source.user_count()) {
+        if is_set(&people.frozen, row) {
+            continue;
+        }
+        let user = world.source.user(row as usize);
+        if user.address().is_empty() {
+            draft.warn(WarningKind::WithoutAddress, Kind::User, label(user));
+            if people.matches.target(row).is_some_and(|target| people.matches.standing(target) == Standing::Managed) {
+                let target = people.matches.target(row).unwrap_or(NO_ROW);
+                remove(world, &people, row, target, None, draft);
+            }
+            continue;
+        }
+        if !domain_accepted(world, user.address()) {
+            draft.warn(WarningKind::ForeignDomain, Kind::User, user.address());
+        }
+        match people.matches.target(row) {
+            Some(target) => compare.pair(row, target, &people, draft),
+            None if !user.active() => draft.warn(WarningKind::DisabledNotCreated, Kind::User, user.address()),
+            None if compare.taken(user.address(), NO_ROW, &people).is_some() => {
+                draft.warn(WarningKind::AddressTaken, Kind::User, user.address());
+            }
+            None => {
+                set(&mut people.created, row);
+                let fields = managing.fields.with(Field::Email);
+                draft.add(Verb::CreateUser, Reason::NewInSource, fields, row, NO_ROW);
+            }
+        }
+    }
+    for &(target, position) in &people.matches.missing {
+        if !is_set(&people.frozen_target, target) {
+            remove(world, &people, NO_ROW, target, Some(position), draft);
+        }
+    }
+    people
+}
+
+fn match_people(world: World<'_, '_>, draft: &mut Draft) -> People {
+    let (source, target) = (world.source, world.target);
+    let matches = matching::by_identity(
+        Rows { count: source.user_count(), id: &|row| source.user(row as usize).id(), external_id: &|_| "" },
+        Rows {
+            count: target.user_count(),
+            id: &|row| target.user(row as usize).id(),
+            external_id: &|row| target.user(row as usize).external_id(),
+        },
+        world.state.users(),
+        world.state.is_new(),
+    );
+    let mut people = People {
+        frozen: vec![false; source.user_count()],
+        frozen_target: vec![false; target.user_count()],
+        created: vec![false; source.user_count()],
+        matches,
+    };
+    let rules = world.rules;
+    for &row in &people.matches.shared_ids {
+        draft.warn(WarningKind::IdShared, Kind::User, source.user(row as usize).id());
+        set(&mut people.frozen, row);
+    }
+    for &row in &people.matches.shared_marks {
+        let user = target.user(row as usize);
+        draft.warn(WarningKind::ExternalIdShared, Kind::User, label(user));
+        set(&mut people.frozen_target, row);
+    }
+    freeze_shared_addresses(world, &mut people, draft);
+    if !rules.exclude_source.is_empty() {
+        for row in rows(source.user_count()) {
+            if rules.exclude_source.matches_user(&source.user(row as usize)) {
+                set(&mut people.frozen, row);
+            }
+        }
+        // Whoever left the source cannot be judged there any more, so the copy is.
+        for at in 0..people.matches.missing.len() {
+            let (row, _) = people.matches.missing[at];
+            if rules.exclude_source.matches_user(&target.user(row as usize)) {
+                set(&mut people.frozen_target, row);
+            }
+        }
+    }
+    if !rules.exclude_target.is_empty() {
+        for row in rows(target.user_count()) {
+            if rules.exclude_target.matches_user(&target.user(row as usize)) {
+                set(&mut people.frozen_target, row);
+            }
+        }
+    }
+    spread(&people.matches, &mut people.frozen, &mut people.frozen_target);
+    people
+}
+
+/// Whoever is frozen on one side is frozen on the other.
+pub(super) fn spread(matches: &Matches, frozen: &mut [bool], frozen_target: &mut [bool]) {
+    for (source, &target) in rows(matches.target_of.len()).zip(&matches.target_of) {
+        if target != NO_ROW && (is_set(frozen, source) || is_set(frozen_target, target)) {
+            set(frozen, source);
+            set(frozen_target, target);
+        }
+    }
+}
+
+fn freeze_shared_addresses(world: World<'_, '_>, people: &mut People, draft: &mut Draft) {
+    let source = world.source;
+    let text = |row: u32| source.user(row as usize).address();
+    let mut index = AddressIndex::with_capacity(source.user_count());
+    let mut shared = Vec::new();
+    for row in rows(source.user_count()) {
+        if !text(row).is_empty()
+            && let Some(first) = index.insert(row, text)
+        {
+            shared.extend([first, row]);
+        }
+    }
+    shared.sort_unstable();
+    shared.dedup();
+    for row in shared {
+        draft.warn(WarningKind::AddressShared, Kind::User, text(row));
+        set(&mut people.frozen, row);
+    }
+}
+
+fn address_index(world: World<'_, '_>) -> AddressIndex {
+    let target = world.target;
+    let text = |row: u32| target.user(row as usize).address();
+    let mut index = AddressIndex::with_capacity(target.user_count());
+    for row in rows(target.user_count()) {
+        if !text(row).is_empty() {
+            index.insert(row, text);
+        }
+    }
+    index
+}
+
+fn adopt_by_address(world: World<'_, '_>, people: &mut People, addresses: &AddressIndex) {
+    if world.rules.adoption != Adoption::ByAddress {
+        return;
+    }
+    let text = |row: u32| world.target.user(row as usize).address();
+    for row in rows(world.source.user_count()) {
+        let address = world.source.user(row as usize).address();
+        if people.matches.target(row).is_some() || is_set(&people.frozen, row) || address.is_empty() {
+            continue;
+        }
+        let Some(target) = addresses.find(address, text) else { continue };
+        let unmarked = world.target.user(target as usize).external_id().is_empty();
+        if unmarked && people.matches.standing(target) == Standing::Unmanaged && !is_set(&people.frozen_target, target)
+        {
+            people.matches.pair(row, target, Standing::Addressed);
+        }
+    }
+}
+
+fn count_managed(world: World<'_, '_>, people: &People, draft: &mut Draft) {
+    for row in rows(world.target.user_count()) {
+        if people.matches.standing(row) == Standing::Managed {
+            draft.managed.users += 1;
+            draft.managed.aliases += world.target.user(row as usize).aliases().len() as u64;
+        }
+    }
+}
+
+fn managing(world: World<'_, '_>, draft: &mut Draft) -> Managing {
+    let mut counts = [
+        (Field::Email, 0),
+        (Field::Aliases, 0),
+        (Field::GivenName, 0),
+        (Field::FamilyName, 0),
+        (Field::DisplayName, 0),
+        (Field::OrgUnit, 0),
+        (Field::Active, 0),
+        (Field::Attributes, 0),
+    ];
+    for user in world.source.users() {
+        let places = &world.capabilities.attributes;
+        let known = user.attributes().any(|(name, _)| places.contains(name));
+        let has = [
+            !user.address().is_empty(),
+            user.aliases().len() > 0,
+            !user.given_name().is_empty(),
+            !user.family_name().is_empty(),
+            !user.display_name().is_empty(),
+            !user.org_unit().is_empty(),
+            !user.active(),
+            known || user.attributes().len() > 0,
+        ];
+        for ((_, count), has) in counts.iter_mut().zip(has) {
+            *count += u64::from(has);
+        }
+    }
+    let mut managing = Managing::new(&counts, world.capabilities.user_fields, Kind::User, draft);
+    if world.capabilities.user_fields.contains(Field::Active) {
+        managing.fields = managing.fields.with(Field::Active);
+    }
+    managing
+}
+
+fn domain_accepted(world: World<'_, '_>, address: &str) -> bool {
+    let accepted = &world.rules.accepted_domains;
+    accepted.is_empty()
+        || address::domain(address)
+            .is_some_and(|domain| accepted.iter().any(|one| address::domain_key(one) == address::domain_key(domain)))
+}
+
+/// Whether a rule protects this person, by either side's record.
+pub(crate) fn is_protected(
+    protect: &crate::matcher::Matchers,
+    source: Option<User<'_>>,
+    target: Option<User<'_>>,
+) -> bool {
+    !protect.is_empty() && source.into_iter().chain(target).any(|user| protect.matches_user(&user))
+}
+
+/// What becomes of a person of ours who is no longer in the source, or has no address there any more.
+fn remove(world: World<'_, '_>, people: &People, source: u32, target: u32, position: Option<usize>, draft: &mut Draft) {
+    let user = world.target.user(target as usize);
+    let origin = (source != NO_ROW).then(|| world.source.user(source as usize));
+    let position = position.or_else(|| world.state.users().find(origin?.id()));
+    let times = position.map(|position| world.state.users().times(position)).unwrap_or_default();
+    let reason = if source == NO_ROW { Reason::MissingFromRead } else { Reason::LostAddress };
+    let can_suspend = world.capabilities.user_fields.contains(Field::Active);
+    debug_assert!(!is_set(&people.frozen_target, target));
+    let verb = match world.rules.removal {
+        Removal::Keep => None,
+        Removal::Delete => Some((Verb::DeleteUser, reason)),
+        Removal::Suspend { .. } if can_suspend && user.active() => Some((Verb::SuspendUser, reason)),
+        Removal::Suspend { delete_after } => {
+            // The later of both: whoever was suspended long before leaving gets the whole time too.
+            let since = times.suspended_at.max(times.missing_since).filter(|_| times.missing_since.is_some());
+            match delete_after {
+                Some(after) if since.is_some_and(|since| world.now.duration_since(since) >= after) => {
+                    Some((Verb::DeleteUser, Reason::GraceOver))
+                }
+                _ if can_suspend => return,
+                _ => None,
+            }
+        }
+    };
+    match verb {
+        None => draft.warn(WarningKind::UserKept, Kind::User, label(user)),
+        Some(_) if is_protected(&world.rules.protect, origin, Some(user)) => {
+            draft.warn(WarningKind::ProtectedKept, Kind::User, label(user));
+        }
+        Some((verb, reason)) => draft.add(verb, reason, Fields::NONE, source, target),
+    }
+}
+
+/// Compares pairs.
+struct Compare<'p, 'w> {
+    world: World<'p, 'w>,
+    addresses: &'p AddressIndex,
+    fields: Fields,
+}
+
+impl Compare<'_, '_> {
+    /// The person of the target, other than `except`, who has this address and will keep it.
+    fn taken(&self, wanted: &str, except: u32, people: &People) -> Option<u32> {
+        let text = |row: u32| self.world.target.user(row as usize).address();
+        let holder = self.addresses.find(wanted, text).filter(|&holder| holder != except)?;
+        let released = people.matches.source(holder).is_some_and(|source| {
+            let address = self.world.source.user(source as usize).address();
+            !is_set(&people.frozen, source) && !address.is_empty() && !address::same(address, text(holder))
+        });
+        (!released).then_some(holder)
+    }
+
+    fn pair(&self, row: u32, target: u32, people: &People, draft: &mut Draft) {
+        let (from, to) = (self.world.source.user(row as usize), self.world.target.user(target as usize));
+        let standing = people.matches.standing(target);
+        if standing == Standing::Marked && self.world.rules.adoption == Adoption::None {
+            draft.warn(WarningKind::NotAdopted, Kind::User, label(to));
+            return;
+        }
+        let mut changed = self.changed(from, to);
+        if changed.contains(Field::Email) && self.taken(from.address(), target, people).is_some() {
+            draft.warn(WarningKind::AddressTaken, Kind::User, from.address());
+            changed = Fields::of(changed.iter().filter(|&field| field != Field::Email));
+        }
+        match standing {
+            Standing::Marked => draft.add(Verb::AdoptUser, Reason::SameExternalId, changed, row, target),
+            Standing::Addressed => draft.add(Verb::AdoptUser, Reason::SameAddress, changed, row, target),
+            _ if changed.is_empty() => {}
+            _ => draft.add(Verb::UpdateUser, Reason::ChangedInSource, changed, row, target),
+        }
+        if self.fields.contains(Field::OrgUnit) && from.org_unit() != to.org_unit() {
+            let fields = Fields::of([Field::OrgUnit]);
+            draft.add(Verb::MoveUser, Reason::ChangedInSource, fields, row, target);
+        }
+        if self.fields.contains(Field::Aliases) {
+            self.aliases(row, target, people, draft);
+        }
+        if self.fields.contains(Field::Active) && from.active() != to.active() {
+            let fields = Fields::of([Field::Active]);
+            if from.active() {
+                draft.add(Verb::RestoreUser, Reason::ActiveInSource, fields, row, target);
+            } else if is_protected(&self.world.rules.protect, Some(from), Some(to)) {
+                draft.warn(WarningKind::ProtectedKept, Kind::User, label(to));
+            } else {
+                draft.add(Verb::SuspendUser, Reason::DisabledInSource, fields, row, target);
+            }
+        }
+    }
+
+    /// Which of the fields that an update writes differ.
+    fn changed(&self, from: User<'_>, to: User<'_>) -> Fields {
+        let wanted = &self.world.capabilities.attributes;
+        let attributes = |user: User<'_>| {
+            let mut of: Vec<_> = Vec::new();
+            of.extend(
+                user.attributes().filter(|(name, _)| wanted.contains(*name)).map(|(n, v)| (n.to_owned(), v.to_owned())),
+            );
+            of
+        };
+        let differs = |field| match field {
+            Field::ExternalId => from.id() != to.external_id(),
+            Field::Email => !address::same(from.address(), to.address()),
+            Field::GivenName => from.given_name() != to.given_name(),
+            Field::FamilyName => from.family_name() != to.family_name(),
+            Field::DisplayName => from.display_name() != to.display_name(),
+            Field::Attributes => {
+                (from.attributes().len() > 0 || to.attributes().len() > 0) && attributes(from) != attributes(to)
+            }
+            _ => false,
+        };
+        const WRITTEN: [Field; 6] = [
+            Field::ExternalId,
+            Field::Email,
+            Field::GivenName,
+            Field::FamilyName,
+            Field::DisplayName,
+            Field::Attributes,
+        ];
+        Fields::of(WRITTEN.into_iter().filter(|&field| self.fields.contains(field) && differs(field)))
+    }
+
+    fn aliases(&self, row: u32, target: u32, people: &People, draft: &mut Draft) {
+        let (from, to) = (self.world.source.user(row as usize), self.world.target.user(target as usize));
+        if from.aliases().len() == to.aliases().len() && from.aliases().zip(to.aliases()).all(|(a, b)| a == b) {
+            return;
+        }
+        let wanted: Vec<_> = from.aliases().map(address::key).collect();
+        let present: Vec<_> = to.aliases().map(address::key).collect();
+        let primary = address::key(from.address());
+        let mut alias = |verb, member_source, member_target| {
+            draft.operations.push(Operation {
+                verb,
+                reason: Reason::ChangedInSource,
+                fields: Fields::of([Field::Aliases]),
+                source: row,
+                target,
+                member_source,
+                member_target,
+            });
+        };
+        let mut taken = Vec::new();
+        for (at, (key, text)) in wanted.iter().zip(from.aliases()).enumerate() {
+            let again = wanted.get(..at).is_some_and(|before| before.contains(key));
+            if again || *key == primary || present.contains(key) {
+                continue;
+            }
+            if self.taken(text, target, people).is_some() {
+                taken.push(text);
+            } else {
+                alias(Verb::AddAlias, number(at), NO_ROW);
+            }
+        }
+        for (at, key) in present.iter().enumerate() {
+            let again = present.get(..at).is_some_and(|before| before.contains(key));
+            if !again && *key != primary && !wanted.contains(key) {
+                alias(Verb::RemoveAlias, NO_ROW, number(at));
+            }
+        }
+        for text in taken {
+            draft.warn(WarningKind::AddressTaken, Kind::Alias, text);
+        }
+    }
+}
