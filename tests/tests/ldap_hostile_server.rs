@@ -3,10 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[allow(dead_code, reason = "not every test reads groups")]
 mod ldap_mapping;
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -15,7 +15,6 @@ use directory_sync_core::read::ReadCaps;
 use directory_sync_sources::ldap::{Bind, Caps, LdapConfig, LdapError, LdapSource, Scope, Search, Timeouts, Tls};
 use directory_sync_tests::ldap_server::messages::{self, BIND_RESPONSE, EXTENDED_RESPONSE, SEARCH_DONE};
 use directory_sync_tests::ldap_server::{LdapServer, Session};
-use ldap_mapping::AttributeMapping;
 
 fn config(server: &LdapServer) -> LdapConfig {
     LdapConfig {
@@ -31,7 +30,7 @@ fn config(server: &LdapServer) -> LdapConfig {
         page_size: 2,
         timeouts: Timeouts { idle: Duration::from_millis(500), read: Duration::from_secs(20) },
         caps: Caps { page_entries: 100, read: ReadCaps { entries: 150, ..ReadCaps::default() }, ..Caps::default() },
-        user_mapping: Arc::new(AttributeMapping::default()),
+        user_mapping: ldap_mapping::people(),
         group_mapping: None,
     }
 }

@@ -4,7 +4,6 @@
 
 mod ldap_mapping;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use directory_sync_core::confirm::{Finding, Lookup};
@@ -15,7 +14,6 @@ use directory_sync_sources::ldap::{Bind, Caps, LdapConfig, LdapError, LdapSource
 use directory_sync_tests::peers::company::Company;
 use directory_sync_tests::peers::slapd::{READER_DN, Slapd, SlapdOptions};
 use directory_sync_tests::peers::tls::CertificateAuthority;
-use ldap_mapping::AttributeMapping;
 
 fn search(base_dn: &str, filter: &str) -> Search {
     Search { base_dn: base_dn.to_owned(), scope: Scope::Subtree, filter: filter.to_owned() }
@@ -31,8 +29,8 @@ fn config(slapd: &Slapd) -> LdapConfig {
         page_size: 60,
         timeouts: Timeouts { idle: Duration::from_secs(10), read: Duration::from_secs(60) },
         caps: Caps::default(),
-        user_mapping: Arc::new(AttributeMapping::default()),
-        group_mapping: Some(Arc::new(AttributeMapping::default())),
+        user_mapping: ldap_mapping::people(),
+        group_mapping: Some(ldap_mapping::groups()),
     }
 }
 

@@ -70,9 +70,7 @@ pub fn reference(id: u8, url: &str) -> Vec<u8> {
 pub fn entry(id: u8, name: &[u8], attributes: &[(&str, &[u8])]) -> Vec<u8> {
     let attributes: Vec<_> = attributes
         .iter()
-        .map(|(kind, content)| {
-            value(0x30, &[&value(4, &[kind.as_bytes()]), &value(0x31, &[&value(4, &[content])])])
-        })
+        .map(|(kind, content)| value(0x30, &[&value(4, &[kind.as_bytes()]), &value(0x31, &[&value(4, &[content])])]))
         .collect();
     let attributes: Vec<&[u8]> = attributes.iter().map(Vec::as_slice).collect();
     message(id, &value(SEARCH_ENTRY, &[&value(4, &[name]), &value(0x30, &attributes)]), &[])

@@ -2,7 +2,7 @@
 
 use super::error::LdapError;
 use super::filter;
-use super::mapping::{GroupMapping, PersonMapping};
+use directory_sync_core::mapping::{GroupMapping, UserMapping};
 use directory_sync_core::read::ReadCaps;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
@@ -30,9 +30,9 @@ pub struct LdapConfig {
     /// How much to take.
     pub caps: Caps,
     /// Makes people of entries.
-    pub user_mapping: Arc<dyn PersonMapping>,
+    pub user_mapping: Arc<UserMapping>,
     /// Makes groups of entries.
-    pub group_mapping: Option<Arc<dyn GroupMapping>>,
+    pub group_mapping: Option<Arc<GroupMapping>>,
 }
 
 impl fmt::Debug for LdapConfig {

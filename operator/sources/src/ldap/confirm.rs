@@ -10,7 +10,7 @@ use super::filter;
 use super::guard::EntrySink;
 use directory_sync_core::confirm::{Finding, Lookup};
 use directory_sync_core::mapping::Entry;
-use directory_sync_core::snapshot::{GroupRecord, Reference, Referencer, UserRecord};
+use directory_sync_core::snapshot::{Reference, Referencer, UserRecord};
 use std::collections::HashSet;
 
 /// One finding per look-up, in their order.
@@ -50,9 +50,9 @@ impl Confirmer<'_> {
         let mapping = &*self.config.user_mapping;
         let Some(attribute) = mapping.id_attribute() else { return Ok(computed_id("user")) };
         let mut record = UserRecord::default();
-        record.clear();
         let mut found = Found::new(mapping.attributes(), |entry: &Entry<'_>, _| {
-            mapping.map(entry, &mut record, &mut 0);
+            // An entry found by its id has one.
+            let _ = mapping.map(entry, &mut record, &mut 0);
         });
         self.find(&self.config.users, attribute, id, &mut found).await?;
         let (names, references) = (found.names, found.references);
@@ -79,7 +79,7 @@ impl Confirmer<'_> {
         let mut members: Option<HashSet<Reference>> = None;
         let mut found = Found::new(mapping.attributes(), |entry: &Entry<'_>, partial| {
             let all = mapping.members(entry).iter().map(|member| referencer.reference(&dn::member_normal_form(member)));
-            members = (!partial && mapping.map(entry, &mut GroupRecord::default(), &mut 0)).then(|| all.collect());
+            members = (!partial).then(|| all.collect());
         });
         self.find(&self.config.groups, attribute, id, &mut found).await?;
         let (names, references) = (found.names, found.references);

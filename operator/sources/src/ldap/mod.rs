@@ -15,12 +15,10 @@ mod dn;
 mod error;
 mod filter;
 mod guard;
-mod mapping;
 mod read;
 
 pub use config::{Bind, Caps, LdapConfig, Scope, Search, Timeouts, Tls};
 pub use error::LdapError;
-pub use mapping::{GroupMapping, PersonMapping};
 
 use crate::{Source, SourceError};
 use async_trait::async_trait;

@@ -5,8 +5,7 @@ use super::connection::{Connection, Request};
 use super::dn;
 use super::error::{LdapError, excerpt};
 use super::guard::EntrySink;
-use super::mapping::{GroupMapping, PersonMapping};
-use directory_sync_core::mapping::Entry;
+use directory_sync_core::mapping::{Entry, GroupMapping, UserMapping};
 use directory_sync_core::read::{CompleteRead, IncompleteRead, Next, Read, Section, SourceSide};
 use directory_sync_core::snapshot::{GroupRecord, UserRecord};
 
@@ -72,7 +71,7 @@ struct People<'r> {
     url: &'r str,
     read: &'r mut Read<SourceSide>,
     section: Section,
-    mapping: &'r dyn PersonMapping,
+    mapping: &'r UserMapping,
     record: UserRecord,
 }
 
@@ -85,8 +84,7 @@ impl EntrySink for People<'_> {
         if let Some(attribute) = partial {
             return Err(LdapError::PartialValues { url: self.url.to_owned(), attribute: attribute.to_owned() });
         }
-        self.record.clear();
-        if !self.mapping.map(entry, &mut self.record, &mut self.read.skipped_mut().malformed_values) {
+        if self.mapping.map(entry, &mut self.record, &mut self.read.skipped_mut().malformed_values).is_err() {
             self.read.skipped_mut().users_without_id += 1;
             return Ok(());
         }
@@ -115,7 +113,7 @@ struct Groups<'r> {
     url: &'r str,
     read: &'r mut Read<SourceSide>,
     section: Section,
-    mapping: &'r dyn GroupMapping,
+    mapping: &'r GroupMapping,
     record: GroupRecord,
 }
 
@@ -125,8 +123,7 @@ impl EntrySink for Groups<'_> {
     }
 
     fn entry(&mut self, entry: &Entry<'_>, partial: Option<&str>) -> Result<(), LdapError> {
-        self.record.clear();
-        if !self.mapping.map(entry, &mut self.record, &mut self.read.skipped_mut().malformed_values) {
+        if self.mapping.map(entry, &mut self.record, &mut self.read.skipped_mut().malformed_values).is_err() {
             self.read.skipped_mut().groups_without_id += 1;
             return Ok(());
         }
