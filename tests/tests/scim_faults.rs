@@ -79,7 +79,10 @@ async fn an_html_page_is_not_scim() {
 async fn json_without_the_form_of_a_list_is_not_scim() {
     assert_eq!(failure(Scripted::json(200, &json!({"hello": "world"}))).await.reason(), "TargetNotScim");
     assert_eq!(failure(Scripted::json(200, &json!([]))).await.reason(), "TargetNotScim");
-    assert_eq!(failure(Scripted::json(200, &json!({"totalResults": 1, "Resources": "x"}))).await.reason(), "TargetNotScim");
+    assert_eq!(
+        failure(Scripted::json(200, &json!({"totalResults": 1, "Resources": "x"}))).await.reason(),
+        "TargetNotScim"
+    );
 }
 
 #[tokio::test]
@@ -113,7 +116,10 @@ async fn a_429_is_waited_for_as_long_as_it_says() {
 #[tokio::test]
 async fn a_429_that_asks_for_long_is_left_to_the_next_run() {
     let error = failure(Scripted::json(429, &Value::Null).with("retry-after", "600")).await;
-    assert_eq!((error.reason(), error.disposition()), ("TargetRateLimited", Disposition::Wait(Duration::from_secs(600))));
+    assert_eq!(
+        (error.reason(), error.disposition()),
+        ("TargetRateLimited", Disposition::Wait(Duration::from_secs(600)))
+    );
 }
 
 #[tokio::test]
@@ -151,10 +157,10 @@ async fn nobody_listening_and_an_unknown_host_are_told_apart() {
 
 #[tokio::test]
 async fn totals_that_lie_leave_no_snapshot() {
-    let ended_early = service(|request| if request.before == 0 { people(5, &["a", "b"]) } else { people(5, &[]) }).await;
+    let ended_early =
+        service(|request| if request.before == 0 { people(5, &["a", "b"]) } else { people(5, &[]) }).await;
     assert_eq!(read(&ended_early).await.unwrap_err().reason(), "TargetReadIncomplete");
-    let shrank =
-        service(|request| if request.before == 0 { people(4, &["a", "b"]) } else { people(3, &["d"]) }).await;
+    let shrank = service(|request| if request.before == 0 { people(4, &["a", "b"]) } else { people(3, &["d"]) }).await;
     assert_eq!(read(&shrank).await.unwrap_err().reason(), "TargetReadIncomplete");
     let same_page_again = service(|_| people(4, &["a", "b"])).await;
     assert_eq!(read(&same_page_again).await.unwrap_err().reason(), "TargetReadIncomplete");
@@ -189,7 +195,8 @@ async fn members_that_cannot_be_read_are_unknown_and_not_absent() {
     .await
     .unwrap();
     let read = read(&server).await.unwrap();
-    let groups: Vec<_> = read.snapshot().groups().map(|group| (group.members().len(), group.members_unknown())).collect();
+    let groups: Vec<_> =
+        read.snapshot().groups().map(|group| (group.members().len(), group.members_unknown())).collect();
     assert_eq!(groups, [(1, false), (0, true)]);
 }
 
