@@ -5,16 +5,31 @@
 
 mod duration;
 mod effective;
+mod mapping;
+mod principals;
 mod rules;
 
 use directory_sync_core::disposition::{Classified, Disposition};
 
 pub use duration::{duration, positive_duration};
-pub use rules::{Principals, limits, rules};
+pub use mapping::mapping;
+pub use principals::{Principals, principals};
+pub use rules::{limits, rules};
 
 /// Why a resource cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConvertError {
+    /// A field of the mapping cannot be used.
+    #[error("spec.mapping.{0}")]
+    Mapping(#[from] directory_sync_core::mapping::MappingError),
+    /// An exclusion or a protection cannot be used.
+    #[error("{path}{message}")]
+    Principal {
+        /// The list.
+        path: String,
+        /// Place in the list, and what is wrong.
+        message: String,
+    },
     /// A text is no duration.
     #[error("{path}: {text:?} is no duration; write it like 90s, 15m or 720h")]
     Duration {
@@ -57,6 +72,12 @@ impl Classified for ConvertError {
     }
 
     fn reason(&self) -> &'static str {
-        "InvalidSpec"
+        match self {
+            Self::Mapping(error) => error.reason(),
+            Self::Principal { .. } => "InvalidExclusion",
+            Self::Duration { .. } | Self::NoTime { .. } | Self::OutOfBounds { .. } | Self::Contradiction { .. } => {
+                "InvalidSpec"
+            }
+        }
     }
 }

@@ -1,26 +1,13 @@
 //! The rules of a resource as the plan and the gate read them.
 
-use directory_sync_core::{matcher::Matchers, rules as core};
+use directory_sync_core::rules as core;
 
-use super::{ConvertError, positive_duration};
+use super::{ConvertError, Principals, positive_duration};
 use crate::{
     limits::{Limit, LimitsSpec, OnExceeded},
     removal::{Removal, RemovalPolicy},
     sync::{Adoption, ApprovalMode, DirectorySyncSpec},
 };
-
-/// Who is left alone and who is protected, compiled from the lists of the spec.
-///
-/// Without them there are no rules: a list that cannot be read must not be taken for an empty one.
-#[derive(Debug, Clone)]
-pub struct Principals {
-    /// From `spec.exclude.source`.
-    pub exclude_source: Matchers,
-    /// From `spec.exclude.target`.
-    pub exclude_target: Matchers,
-    /// From `spec.protect`.
-    pub protect: Matchers,
-}
 
 /// Everything the plan and the gate go by.
 ///

@@ -100,6 +100,11 @@ impl UserMapping {
         self.manages
     }
 
+    /// The names of the further attributes that are mapped.
+    pub fn managed_attributes(&self) -> impl Iterator<Item = &str> {
+        self.attributes.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Fills `record` from an entry. Values that cannot be used are left out and counted in `malformed`.
     pub fn map(&self, entry: &Entry<'_>, record: &mut UserRecord, malformed: &mut u64) -> Result<(), Unmapped> {
         record.clear();
