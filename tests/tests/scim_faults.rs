@@ -1,5 +1,7 @@
 //! What the SCIM target makes of services that misbehave.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 

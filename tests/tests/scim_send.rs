@@ -1,5 +1,7 @@
 //! From a source through plan and gate into a SCIM service: what is sent, and what becomes of it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -192,9 +194,9 @@ async fn whole_story(options: Scim2ServerOptions) {
 
     // A new name and address, the old one kept; a new alias for another; a department nobody has any more.
     let ada = company.person("ada");
-    ada.address = "ada.king@example.com".to_owned();
+    ada.address = String::from("ada.king@example.com");
     ada.aliases = vec!["ada@example.com".to_owned()];
-    ada.family_name = "King".to_owned();
+    ada.family_name = String::from("King");
     ada.attributes.clear();
     company.person("bob").aliases = vec!["bobby@example.com".to_owned()];
     sync.settle(&company).await;

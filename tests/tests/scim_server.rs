@@ -1,5 +1,7 @@
 //! The SCIM target against a real server.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::num::NonZeroU32;
 
 use directory_sync_core::capabilities::Field;
