@@ -1,18 +1,18 @@
 //! Messages of a server, in BER (RFC 4511 §4).
 
-/// BindRequest.
+/// `BindRequest`.
 pub const BIND_REQUEST: u8 = 0x60;
-/// BindResponse.
+/// `BindResponse`.
 pub const BIND_RESPONSE: u8 = 0x61;
-/// SearchRequest.
+/// `SearchRequest`.
 pub const SEARCH_REQUEST: u8 = 0x63;
-/// SearchResultEntry.
+/// `SearchResultEntry`.
 pub const SEARCH_ENTRY: u8 = 0x64;
-/// SearchResultDone.
+/// `SearchResultDone`.
 pub const SEARCH_DONE: u8 = 0x65;
-/// SearchResultReference.
+/// `SearchResultReference`.
 pub const SEARCH_REFERENCE: u8 = 0x73;
-/// ExtendedResponse.
+/// `ExtendedResponse`.
 pub const EXTENDED_RESPONSE: u8 = 0x78;
 
 /// A value: its tag, its length, and its parts one after the other.

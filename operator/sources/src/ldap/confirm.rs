@@ -55,8 +55,8 @@ impl Confirmer<'_> {
             let _ = mapping.map(entry, &mut record, &mut 0);
         });
         self.find(&self.config.users, attribute, id, &mut found).await?;
-        let (names, references) = (found.names, found.references);
-        let Some(name) = names.first() else { return self.absent(false, attribute, references).await };
+        let (names, elsewhere) = (found.names, found.references);
+        let Some(name) = names.first() else { return self.absent(false, attribute, elsewhere).await };
         if names.len() > 1 {
             return Ok(ambiguous(attribute));
         }
@@ -82,8 +82,8 @@ impl Confirmer<'_> {
             members = (!partial).then(|| all.collect());
         });
         self.find(&self.config.groups, attribute, id, &mut found).await?;
-        let (names, references) = (found.names, found.references);
-        let Some(name) = names.first() else { return self.absent(true, attribute, references).await };
+        let (names, elsewhere) = (found.names, found.references);
+        let Some(name) = names.first() else { return self.absent(true, attribute, elsewhere).await };
         if names.len() > 1 {
             return Ok(ambiguous(attribute));
         }
@@ -142,8 +142,8 @@ impl Confirmer<'_> {
     }
 
     /// What no result means.
-    async fn absent(&mut self, group: bool, attribute: &str, references: usize) -> Result<Finding, LdapError> {
-        if references > 0 {
+    async fn absent(&mut self, group: bool, attribute: &str, elsewhere: usize) -> Result<Finding, LdapError> {
+        if elsewhere > 0 {
             let message = "part of the directory is on other servers, which were not asked".to_owned();
             return Ok(Finding::Unreadable { message });
         }

@@ -100,16 +100,13 @@ fn part(input: &[u8]) -> Option<(Vec<u8>, Option<u8>, &[u8])> {
         match byte {
             b'\\' => {
                 let pair = rest.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
-                match pair.filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit())) {
-                    Some(pair) => {
-                        value.push(u8::from_str_radix(pair, 16).ok()?);
-                        rest = rest.get(2..)?;
-                    }
-                    None => {
-                        let (&literal, after) = rest.split_first()?;
-                        value.push(literal);
-                        rest = after;
-                    }
+                if let Some(pair) = pair.filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit())) {
+                    value.push(u8::from_str_radix(pair, 16).ok()?);
+                    rest = rest.get(2..)?;
+                } else {
+                    let (&literal, after) = rest.split_first()?;
+                    value.push(literal);
+                    rest = after;
                 }
             }
             b'"' if quoted => closed = true,

@@ -2,10 +2,10 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`guard`] | owns the connection: sockets, TLS, caps, structure of messages, decoding of entries |
-//! | [`connection`] | binds and searches through the LDAP library behind the guard |
-//! | [`read`] | pages of all searches into a complete read |
-//! | [`confirm`] | looks up people and groups before they are removed |
+//! | `guard` | owns the connection: sockets, TLS, caps, structure of messages, decoding of entries |
+//! | `connection` | binds and searches through the LDAP library behind the guard |
+//! | `read` | pages of all searches into a complete read |
+//! | `confirm` | looks up people and groups before they are removed |
 
 mod ber;
 mod config;
@@ -28,7 +28,7 @@ use directory_sync_core::read::{CompleteRead, SourceSide};
 use directory_sync_core::snapshot::Referencer;
 use std::sync::Arc;
 
-/// A directory that speaks LDAPv3 (RFC 4511).
+/// A directory that speaks `LDAPv3` (RFC 4511).
 #[derive(Debug)]
 pub struct LdapSource {
     config: LdapConfig,

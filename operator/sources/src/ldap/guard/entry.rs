@@ -1,4 +1,4 @@
-//! SearchResultEntry (RFC 4511 §4.5.2), decoded where it lies.
+//! `SearchResultEntry` (RFC 4511 §4.5.2), decoded where it lies.
 
 use crate::ldap::LdapError;
 use crate::ldap::ber::{self, BerError, Reader};

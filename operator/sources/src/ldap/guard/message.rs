@@ -20,11 +20,11 @@ const RESPONSE_VALUE: u8 = 0x8b;
 /// What was asked and not answered yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Request {
-    /// BindRequest.
+    /// `BindRequest`.
     Bind,
-    /// SearchRequest.
+    /// `SearchRequest`.
     Search,
-    /// ExtendedRequest.
+    /// `ExtendedRequest`.
     Extended,
 }
 
@@ -43,9 +43,9 @@ impl Request {
 /// A message that may be used.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer<'m> {
-    /// The contents of a SearchResultEntry.
+    /// The contents of a `SearchResultEntry`.
     Entry(&'m [u8]),
-    /// The URLs of a SearchResultReference.
+    /// The URLs of a `SearchResultReference`.
     Reference(&'m [u8]),
     /// The final answer to a request.
     Result(LdapResult<'m>),
@@ -53,7 +53,7 @@ pub(super) enum Answer<'m> {
     Disconnection,
 }
 
-/// The parts of an LDAPResult (RFC 4511 §4.1.9) that are used here.
+/// The parts of an `LDAPResult` (RFC 4511 §4.1.9) that are used here.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct LdapResult<'m> {
     /// Result code.

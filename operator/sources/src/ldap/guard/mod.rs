@@ -34,7 +34,7 @@ const SHORT_READ: usize = 32 * 1024;
 /// How long to let bytes collect after a short read of a search. Being woken for every entry costs the server more
 /// time than the entry itself when both run on one machine.
 const COLLECT: Duration = Duration::from_micros(300);
-/// UnbindRequest (RFC 4511 §4.3) with the highest message id, which nothing else uses.
+/// `UnbindRequest` (RFC 4511 §4.3) with the highest message id, which nothing else uses.
 const UNBIND: &[u8] = &[0x30, 0x08, 0x02, 0x04, 0x7f, 0xff, 0xff, 0xff, 0x42, 0x00];
 
 /// A guarded connection.

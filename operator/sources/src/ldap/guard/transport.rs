@@ -23,7 +23,7 @@ pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
-/// ExtendedRequest 1.3.6.1.4.1.1466.20037 with message id 1 (RFC 4511 §4.14.1).
+/// `ExtendedRequest` 1.3.6.1.4.1.1466.20037 with message id 1 (RFC 4511 §4.14.1).
 const START_TLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
 /// The answer to StartTLS is a few dozen bytes.
 const START_TLS_ANSWER_CAP: usize = 4096;
