@@ -98,7 +98,7 @@ pub struct ConfirmedPlan<'w> {
 
 /// Sets the findings against the plan: a finding becomes the reason of the removal; whoever is still there is dropped
 /// from the plan with a warning; what could not be looked up waits.
-pub fn confirm<'w>(mut plan: Plan<'w>, lookups: Lookups, findings: Vec<Finding>) -> ConfirmedPlan<'w> {
+pub fn confirm(mut plan: Plan<'_>, lookups: Lookups, findings: Vec<Finding>) -> ConfirmedPlan<'_> {
     let found: HashMap<Lookup, Finding> = lookups.lookups.into_iter().zip(findings).collect();
     let mut unconfirmed = BTreeMap::new();
     let mut kept = Vec::with_capacity(plan.operations.len());

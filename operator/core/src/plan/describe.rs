@@ -65,9 +65,9 @@ pub(super) fn describe(plan: &Plan<'_>, operation: Operation) -> Described {
             Described {
                 verb: operation.verb,
                 reason: operation.reason,
-                id: shown.map(|user| user.id()).unwrap_or_default().to_owned(),
-                address: shown.map(|user| user.address()).unwrap_or_default().to_owned(),
-                name: shown.map(|user| user.display_name()).unwrap_or_default().to_owned(),
+                id: shown.map(User::id).unwrap_or_default().to_owned(),
+                address: shown.map(User::address).unwrap_or_default().to_owned(),
+                name: shown.map(User::display_name).unwrap_or_default().to_owned(),
                 changes: if is_alias {
                     Vec::new()
                 } else {
@@ -95,9 +95,9 @@ pub(super) fn describe(plan: &Plan<'_>, operation: Operation) -> Described {
             Described {
                 verb: operation.verb,
                 reason: operation.reason,
-                id: shown.map(|group| group.id()).unwrap_or_default().to_owned(),
-                address: shown.map(|group| group.address()).unwrap_or_default().to_owned(),
-                name: shown.map(|group| group.name()).unwrap_or_default().to_owned(),
+                id: shown.map(Group::id).unwrap_or_default().to_owned(),
+                address: shown.map(Group::address).unwrap_or_default().to_owned(),
+                name: shown.map(Group::name).unwrap_or_default().to_owned(),
                 changes: if is_member {
                     Vec::new()
                 } else {

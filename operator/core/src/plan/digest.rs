@@ -108,7 +108,9 @@ fn user(plan: &Plan<'_>, operation: &Operation, content: &mut Content) {
                 let mut aliases: Vec<_> = source.aliases().collect();
                 aliases.sort_unstable();
                 content.text(&aliases.len().to_string());
-                aliases.into_iter().for_each(|alias| content.text(alias));
+                for alias in aliases {
+                    content.text(alias);
+                }
             }
             Field::Attributes => {
                 let known = &plan.capabilities.attributes;

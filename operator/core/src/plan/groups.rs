@@ -40,7 +40,7 @@ pub(crate) fn is_protected(
 struct Known(bool);
 
 impl Known {
-    fn of<'s>(self, group: Group<'s>) -> &'s str {
+    fn of(self, group: Group<'_>) -> &str {
         if self.0 { group.address() } else { group.name() }
     }
 }

@@ -290,6 +290,10 @@ fn remove(world: World<'_, '_>, people: &People, source: u32, target: u32, posit
     }
 }
 
+/// What an update or adoption writes; other fields have operations of their own.
+const WRITTEN: [Field; 6] =
+    [Field::ExternalId, Field::Email, Field::GivenName, Field::FamilyName, Field::DisplayName, Field::Attributes];
+
 /// Compares pairs.
 struct Compare<'p, 'w> {
     world: World<'p, 'w>,
@@ -367,14 +371,6 @@ impl Compare<'_, '_> {
             }
             _ => false,
         };
-        const WRITTEN: [Field; 6] = [
-            Field::ExternalId,
-            Field::Email,
-            Field::GivenName,
-            Field::FamilyName,
-            Field::DisplayName,
-            Field::Attributes,
-        ];
         Fields::of(WRITTEN.into_iter().filter(|&field| self.fields.contains(field) && differs(field)))
     }
 

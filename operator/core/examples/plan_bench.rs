@@ -1,0 +1,161 @@
+//! Plans a large synthetic directory and says how long it took and how much memory the whole process needed.
+//!
+//! `cargo run --release -p directory-sync-core --example plan_bench -- 1000000`
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+use directory_sync_core::capabilities::{Capabilities, Field, Fields};
+use directory_sync_core::plan::{self, WarningKind};
+use directory_sync_core::read::{CompleteRead, Next, Read, ReadCaps, Side};
+use directory_sync_core::rules::Rules;
+use directory_sync_core::snapshot::{GroupRecord, UserRecord};
+use directory_sync_core::state::{Bindings, State, Times};
+use std::fmt::Write as _;
+use std::time::Instant;
+
+/// People per group, and changed people and memberships.
+const MEMBERS: usize = 50;
+const CHANGED: usize = 1000;
+
+/// A permutation of `0..count` without a table: the sides come in different orders.
+fn shuffled(at: usize, count: usize, is_target: bool) -> usize {
+    if is_target { (at * 7_919 + 13) % count } else { at }
+}
+
+fn uuid(kind: u64, number: usize, into: &mut String) {
+    let mut bits = (number as u64 ^ kind).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^= bits >> 31;
+    into.clear();
+    write!(
+        into,
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+        bits >> 32,
+        bits >> 16 & 0xffff,
+        bits >> 4 & 0xfff,
+        kind,
+        number
+    )
+    .unwrap();
+}
+
+/// Kinds of ids: people and groups, source and target.
+const SOURCE_USER: u64 = 1;
+const TARGET_USER: u64 = 2;
+const SOURCE_GROUP: u64 = 3;
+const TARGET_GROUP: u64 = 4;
+
+fn read<S: Side>(users: usize, is_target: bool) -> CompleteRead<S> {
+    let groups = users / 10;
+    let mut read = Read::<S>::start(ReadCaps::default());
+    let section = read.open("everything");
+    let mut record = UserRecord::default();
+    let (own, group_own) = if is_target { (TARGET_USER, TARGET_GROUP) } else { (SOURCE_USER, SOURCE_GROUP) };
+    for at in 0..users {
+        let person = shuffled(at, users, is_target);
+        record.clear();
+        uuid(own, person, &mut record.id);
+        if is_target {
+            uuid(SOURCE_USER, person, &mut record.external_id);
+        }
+        write!(record.given_name, "Given{}", person % 5000).unwrap();
+        write!(record.family_name, "Family{}", person % 70_000).unwrap();
+        write!(record.display_name, "{} {}", record.given_name, record.family_name).unwrap();
+        // Every so often the source has another name than the target.
+        if !is_target && person.is_multiple_of(users / CHANGED) {
+            record.family_name.push_str("-New");
+        }
+        write!(record.address, "given.family.{person}@example.com").unwrap();
+        write!(record.org_unit, "/Unit{}", person % 300).unwrap();
+        if person.is_multiple_of(4) {
+            record.aliases.push(format!("alias{person}@example.com"));
+        }
+        let reference = read.referencer().reference(record.id.as_bytes());
+        read.user(section, reference, &record).unwrap();
+    }
+    let mut record = GroupRecord::default();
+    let mut id = String::new();
+    for at in 0..groups {
+        let group = shuffled(at, groups, is_target);
+        record.clear();
+        uuid(group_own, group, &mut record.id);
+        if is_target {
+            uuid(SOURCE_GROUP, group, &mut record.external_id);
+        }
+        write!(record.name, "Group {group}").unwrap();
+        let reference = read.referencer().reference(record.id.as_bytes());
+        let row = read.group(section, reference, &record).unwrap();
+        for member in 0..MEMBERS {
+            // Half of the changed memberships are only in the source, half only in the target.
+            let change = group.is_multiple_of(groups / CHANGED) && member == 0;
+            let left_out = if (group / (groups / CHANGED)).is_multiple_of(2) { is_target } else { !is_target };
+            if change && left_out {
+                continue;
+            }
+            uuid(own, (group * 10 + member * 31) % users, &mut id);
+            let member = read.referencer().reference(id.as_bytes());
+            read.member(section, row, member).unwrap();
+        }
+    }
+    read.page(section, Next::End).unwrap();
+    read.finish().unwrap()
+}
+
+fn bindings(count: usize, source: u64, target: u64) -> Bindings {
+    let mut bindings = Bindings::with_capacity(count);
+    let (mut from, mut to) = (String::new(), String::new());
+    for at in 0..count {
+        uuid(source, at, &mut from);
+        uuid(target, at, &mut to);
+        assert!(bindings.insert(&from, Some(&to), Times::default()));
+    }
+    bindings
+}
+
+/// A figure of `/proc/self/status` in MiB.
+fn memory(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+}
+
+fn main() {
+    let users: usize = std::env::args().nth(1).map_or(100_000, |text| text.parse().expect("a number of people"));
+    assert!(users >= 10 * CHANGED, "not enough people for {CHANGED} changes");
+    let groups = users / 10;
+    let rules = Rules::default();
+    let capabilities = Capabilities {
+        target: "bench".to_owned(),
+        user_fields: Fields::of(Field::ALL),
+        group_fields: Fields::of([Field::ExternalId, Field::Name, Field::Members]),
+        attributes: std::collections::BTreeSet::new(),
+        nested_groups: true,
+    };
+    let state =
+        State::of(bindings(users, SOURCE_USER, TARGET_USER), bindings(groups, SOURCE_GROUP, TARGET_GROUP), None);
+    let source = read(users, false);
+    let target = read(users, true);
+    let held = memory("VmRSS");
+    let start = Instant::now();
+    let plan = plan::plan(&source, &target, &rules, &capabilities, &state, jiff::Timestamp::UNIX_EPOCH);
+    let elapsed = start.elapsed();
+    let (summary, counts) = (plan.summary(), plan.counts());
+    println!(
+        "{} people, {} groups, {} memberships: planned in {:.3} s, {held} MiB before, peak {} MiB",
+        counts.source.users,
+        counts.source.groups,
+        counts.source.memberships,
+        elapsed.as_secs_f64(),
+        memory("VmHWM"),
+    );
+    println!("{summary}");
+    let changed_people = users.div_ceil(users / CHANGED) as u64;
+    let changed_groups = groups.div_ceil(groups / CHANGED) as u64;
+    assert_eq!(summary.users.update, changed_people);
+    assert_eq!(summary.memberships.add, changed_groups.div_ceil(2));
+    assert_eq!(summary.memberships.remove, changed_groups / 2);
+    assert_eq!(summary.total(), changed_people + changed_groups, "nothing else changes");
+    assert_eq!(counts.managed.users, users as u64);
+    assert_eq!(plan.warnings().of(WarningKind::AddressShared), 0);
+}
