@@ -18,36 +18,36 @@ use std::collections::BTreeSet;
 
 /// One person of either side.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Person {
-    pub id: String,
-    pub mark: String,
-    pub address: String,
-    pub aliases: BTreeSet<String>,
-    pub name: String,
-    pub unit: String,
-    pub active: bool,
+pub(crate) struct Person {
+    pub(crate) id: String,
+    pub(crate) mark: String,
+    pub(crate) address: String,
+    pub(crate) aliases: BTreeSet<String>,
+    pub(crate) name: String,
+    pub(crate) unit: String,
+    pub(crate) active: bool,
 }
 
 /// One group of either side; members by id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Team {
-    pub id: String,
-    pub mark: String,
-    pub name: String,
-    pub members: BTreeSet<String>,
-    pub unknown: bool,
+pub(crate) struct Team {
+    pub(crate) id: String,
+    pub(crate) mark: String,
+    pub(crate) name: String,
+    pub(crate) members: BTreeSet<String>,
+    pub(crate) unknown: bool,
 }
 
 /// One side.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct World {
-    pub people: Vec<Person>,
-    pub teams: Vec<Team>,
+pub(crate) struct World {
+    pub(crate) people: Vec<Person>,
+    pub(crate) teams: Vec<Team>,
     created: u32,
 }
 
 /// A person of the source, active, with an address made of the id.
-pub fn person(id: &str) -> Person {
+pub(crate) fn person(id: &str) -> Person {
     Person {
         id: id.to_owned(),
         address: format!("{id}@example.com"),
@@ -58,7 +58,7 @@ pub fn person(id: &str) -> Person {
 }
 
 /// A group of the source.
-pub fn team(id: &str, members: &[&str]) -> Team {
+pub(crate) fn team(id: &str, members: &[&str]) -> Team {
     Team {
         id: id.to_owned(),
         name: format!("Team {id}"),
@@ -67,12 +67,12 @@ pub fn team(id: &str, members: &[&str]) -> Team {
     }
 }
 
-pub fn world(people: Vec<Person>, teams: Vec<Team>) -> World {
+pub(crate) fn world(people: Vec<Person>, teams: Vec<Team>) -> World {
     World { people, teams, created: 0 }
 }
 
 /// What the model of a target can hold: everything but addresses of groups.
-pub fn capabilities() -> Capabilities {
+pub(crate) fn capabilities() -> Capabilities {
     Capabilities {
         target: "model".to_owned(),
         user_fields: Fields::of(Field::ALL),
@@ -82,12 +82,12 @@ pub fn capabilities() -> Capabilities {
     }
 }
 
-pub fn at(second: i64) -> Timestamp {
+pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
 }
 
 impl World {
-    pub fn read<S: Side>(&self) -> CompleteRead<S> {
+    pub(crate) fn read<S: Side>(&self) -> CompleteRead<S> {
         let mut read = Read::<S>::start(ReadCaps::default());
         let section = read.open("everything");
         for person in &self.people {
@@ -126,16 +126,16 @@ impl World {
         read.finish().unwrap()
     }
 
-    pub fn source(&self) -> CompleteRead<SourceSide> {
+    pub(crate) fn source(&self) -> CompleteRead<SourceSide> {
         self.read()
     }
 
-    pub fn target(&self) -> CompleteRead<TargetSide> {
+    pub(crate) fn target(&self) -> CompleteRead<TargetSide> {
         self.read()
     }
 
     /// Answers look-ups as a healthy directory does.
-    pub fn find(&self, lookups: &[Lookup], read: &CompleteRead<SourceSide>) -> Vec<Finding> {
+    pub(crate) fn find(&self, lookups: &[Lookup], read: &CompleteRead<SourceSide>) -> Vec<Finding> {
         let referencer = read.snapshot().referencer();
         let find = |lookup: &Lookup| match lookup {
             Lookup::User { id } => match self.people.iter().find(|person| person.id == *id) {
@@ -173,7 +173,7 @@ impl World {
     }
 
     /// Does what a service does.
-    pub fn send(&mut self, operation: ApprovedOperation<'_>) -> Outcome {
+    pub(crate) fn send(&mut self, operation: ApprovedOperation<'_>) -> Outcome {
         let target_id = self.change(&operation);
         operation.answered(Answer::Done { target_id })
     }
@@ -276,13 +276,13 @@ impl World {
     }
 
     /// Does all of it.
-    pub fn apply(&mut self, approved: Approved<'_>) -> Applied {
+    pub(crate) fn apply(&mut self, approved: Approved<'_>) -> Applied {
         Applied::of(approved.into_operations().map(|operation| self.send(operation)).collect())
     }
 }
 
 /// Plans with everything at its default.
-pub fn plan<'w>(
+pub(crate) fn plan<'w>(
     source: &'w CompleteRead<SourceSide>,
     target: &'w CompleteRead<TargetSide>,
     rules: &Rules,
@@ -292,14 +292,14 @@ pub fn plan<'w>(
 }
 
 /// Confirms with a healthy directory.
-pub fn confirm<'w>(plan: Plan<'w>, source: &World, read: &CompleteRead<SourceSide>) -> ConfirmedPlan<'w> {
+pub(crate) fn confirm<'w>(plan: Plan<'w>, source: &World, read: &CompleteRead<SourceSide>) -> ConfirmedPlan<'w> {
     let lookups = confirm::lookups(&plan, 10_000);
     let findings = source.find(lookups.as_slice(), read);
     confirm::confirm(plan, lookups, findings)
 }
 
 /// Rules that send everything.
-pub fn open_rules() -> Rules {
+pub(crate) fn open_rules() -> Rules {
     Rules {
         apply: true,
         limits: directory_sync_core::rules::Limits {
@@ -311,7 +311,7 @@ pub fn open_rules() -> Rules {
 }
 
 /// One whole run with a healthy directory and service. Returns what was done.
-pub fn run(source: &World, target: &mut World, rules: &Rules, state: &mut State, second: i64) -> Vec<Verb> {
+pub(crate) fn run(source: &World, target: &mut World, rules: &Rules, state: &mut State, second: i64) -> Vec<Verb> {
     let (from, to) = (source.source(), target.target());
     let plan = plan::plan(&from, &to, rules, &capabilities(), state, at(second));
     let confirmed = confirm(plan, source, &from);

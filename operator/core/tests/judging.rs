@@ -1,0 +1,157 @@
+//! What the gate lets through.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod world;
+
+use directory_sync_core::gate::{self, Approval, ApprovalUse, Hold, Judgement, Waiting};
+use directory_sync_core::plan::document::{self, PlanDocument};
+use directory_sync_core::plan::render;
+use directory_sync_core::rules::{ApprovalMode, Limit, OnExceeded, Rules};
+use directory_sync_core::state::State;
+use world::{World, at, open_rules, person, run, world};
+
+fn settled(people: usize) -> (World, World, State) {
+    let source = world((0..people).map(|at| person(&format!("p{at:03}"))).collect(), vec![]);
+    let (mut target, mut state) = (World::default(), State::new());
+    run(&source, &mut target, &open_rules(), &mut state, 0);
+    (source, target, state)
+}
+
+fn judged(
+    source: &World,
+    target: &World,
+    rules: &Rules,
+    state: &State,
+    approval: Option<&Approval>,
+    check: impl FnOnce(Judgement<'_>),
+) {
+    let (from, to) = (source.source(), target.target());
+    let plan = world::confirm(world::plan(&from, &to, rules, state), source, &from);
+    check(gate::judge(plan, rules, state, approval, at(0)));
+}
+
+fn limited(max: u64, on_exceeded: OnExceeded) -> Rules {
+    let mut rules = open_rules();
+    rules.limits.users.removals = Limit { max: Some(max), ..Limit::default() };
+    rules.limits.on_exceeded = on_exceeded;
+    rules
+}
+
+#[test]
+fn a_limit_holds_everything_or_only_removals() {
+    let (mut source, target, state) = settled(10);
+    source.people.truncate(5);
+    source.people.push(person("new"));
+    for (on_exceeded, approved) in [(OnExceeded::HoldAll, 0), (OnExceeded::HoldRemovals, 1)] {
+        judged(&source, &target, &limited(4, on_exceeded), &state, None, |mut judgement| {
+            assert!(matches!(judgement.holds(), [Hold::LimitExceeded { planned: 5, allowed: 4, population: 10, .. }]));
+            assert_eq!(judgement.take_approved().len(), approved);
+            assert_eq!(judgement.take_approved().len(), 0, "approved operations are given out once");
+            assert_eq!(judgement.baseline(), None, "a held read never becomes the baseline");
+        });
+    }
+    judged(&source, &target, &limited(5, OnExceeded::HoldAll), &state, None, |judgement| {
+        assert_eq!((judgement.approved_count(), judgement.holds()), (6, &[][..]));
+    });
+}
+
+#[test]
+fn incident_02_an_empty_source_is_held() {
+    let (_, target, state) = settled(3);
+    judged(&world(vec![], vec![]), &target, &open_rules(), &state, None, |judgement| {
+        assert_eq!(judgement.approved_count(), 0);
+        assert!(judgement.holds().iter().any(|hold| hold.reason() == "SourceShrunk"));
+    });
+}
+
+#[test]
+fn incident_11_nothing_is_sent_unless_apply_says_so() {
+    let rules = Rules { apply: false, ..open_rules() };
+    let source = world(vec![person("ada")], vec![]);
+    judged(&source, &World::default(), &rules, &State::new(), None, |mut judgement| {
+        assert!(judgement.take_approved().is_empty());
+        assert_eq!(judgement.waiting(0), Some(Waiting::NotApplied));
+    });
+}
+
+#[test]
+fn incident_17_an_approval_sends_what_was_reviewed_and_is_still_wanted() {
+    let manual = Rules { approval: ApprovalMode::Manual, ..open_rules() };
+    let (mut source, target, state) = settled(10);
+    source.people.truncate(7);
+    let mut stored = Vec::new();
+    judged(&source, &target, &manual, &state, None, |judgement| {
+        assert_eq!((judgement.approved_count(), judgement.holds()), (0, &[Hold::ApprovalRequired][..]));
+        for part in document::parts(&judgement, &manual, 1 << 20).unwrap().unwrap() {
+            stored.extend(part);
+        }
+        assert_eq!(document::parts(&judgement, &manual, 10).unwrap(), None, "too large to be stored whole");
+    });
+    let document = PlanDocument::read(&stored[..]).unwrap();
+    let approval = Approval {
+        plan: document.header.digest,
+        operations: Some(document.operation_digests()),
+        expires_at: at(100),
+        used: false,
+    };
+    source.people.push(person("p007"));
+    source.people.pop_if(|person| person.id == "p007");
+    source.people.insert(0, person("p008"));
+    source.people.retain(|person| person.id != "p000");
+    judged(&source, &target, &manual, &state, Some(&approval), |judgement| {
+        assert_eq!(judgement.approval(), Some(ApprovalUse::Used { current: 2, fell_away: 1, new: 1 }));
+        assert_eq!(judgement.approved_count(), 2);
+        assert_eq!(judgement.baseline(), None);
+    });
+    let whole = Approval { operations: None, ..approval.clone() };
+    judged(&source, &target, &manual, &state, Some(&whole), |judgement| {
+        assert_eq!((judgement.approval(), judgement.approved_count()), (Some(ApprovalUse::Stale), 0));
+    });
+    for (refused, reason) in [
+        (Approval { used: true, ..approval.clone() }, ApprovalUse::AlreadyUsed),
+        (Approval { expires_at: at(0), ..approval.clone() }, ApprovalUse::Expired),
+    ] {
+        judged(&source, &target, &manual, &state, Some(&refused), |judgement| {
+            assert_eq!((judgement.approval(), judgement.approved_count()), (Some(reason), 0));
+        });
+    }
+    let off = Rules { apply: false, ..manual };
+    judged(&source, &target, &off, &state, Some(&approval), |judgement| assert_eq!(judgement.approved_count(), 0));
+}
+
+#[test]
+fn an_approval_lifts_limits_and_the_shrink_guard_for_what_it_covers() {
+    let (mut source, target, state) = settled(10);
+    source.people.truncate(1);
+    let mut rules = limited(1, OnExceeded::HoldAll);
+    rules.limits.source_shrink.percent = 10;
+    let mut digest = None;
+    judged(&source, &target, &rules, &state, None, |judgement| {
+        assert_eq!(judgement.holds().len(), 2);
+        digest = Some(judgement.plan().digest());
+    });
+    let approval = Approval { plan: digest.unwrap(), operations: None, expires_at: at(1), used: false };
+    judged(&source, &target, &rules, &state, Some(&approval), |judgement| {
+        assert_eq!((judgement.approved_count(), judgement.holds()), (9, &[][..]));
+        assert_eq!(judgement.baseline().unwrap().users, 1);
+    });
+}
+
+#[test]
+fn a_plan_reads_as_text_table_and_markdown() {
+    let source = world(vec![person("ada")], vec![]);
+    let rules = open_rules();
+    judged(&source, &World::default(), &rules, &State::new(), None, |judgement| {
+        let document = PlanDocument::of(&judgement, &rules);
+        let (mut people, mut csv, mut markdown, mut json) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        render::people(&document, false, &mut people).unwrap();
+        render::csv(&document, &mut csv).unwrap();
+        render::markdown(&document, &mut markdown).unwrap();
+        render::json(&document, &mut json).unwrap();
+        assert!(String::from_utf8(people).unwrap().starts_with("  + create user ada@example.com  (new in the source)"));
+        assert!(String::from_utf8(csv).unwrap().contains("\"CreateUser\",\"ada@example.com\""));
+        assert!(String::from_utf8(markdown).unwrap().starts_with("### Plan `+1 ~0 −0`"));
+        assert_eq!(serde_json::from_slice::<PlanDocument>(&json).unwrap(), document);
+    });
+}

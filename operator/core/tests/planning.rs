@@ -1,0 +1,249 @@
+//! What a plan says, case by case.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod world;
+
+use directory_sync_core::capabilities::Field;
+use directory_sync_core::confirm::{self, Finding};
+use directory_sync_core::matcher::{MatcherSpec, Matchers, Subject, Test};
+use directory_sync_core::operation::{Kind, Reason, Verb};
+use directory_sync_core::plan::{Plan, WarningKind};
+use directory_sync_core::rules::{Adoption, Removal, Rules};
+use directory_sync_core::state::{Bindings, State, Times};
+use jiff::SignedDuration;
+use world::{Person, World, at, open_rules, person, run, team, world};
+
+fn names(address: &str) -> Matchers {
+    let test = Test::Exact(address.to_owned());
+    Matchers::compile(&[MatcherSpec { kind: Kind::User, field: Subject::Field(Field::Email), test }]).unwrap()
+}
+
+fn verbs(plan: &Plan<'_>) -> Vec<Verb> {
+    plan.operations().iter().map(|operation| operation.verb).collect()
+}
+
+/// A directory that was synchronised once, with the state of it.
+fn settled(source: &World) -> (World, State) {
+    let (mut target, mut state) = (World::default(), State::new());
+    run(source, &mut target, &open_rules(), &mut state, 0);
+    (target, state)
+}
+
+fn planned(source: &World, target: &World, rules: &Rules, state: &State, check: impl FnOnce(Plan<'_>)) {
+    let (from, to) = (source.source(), target.target());
+    check(world::plan(&from, &to, rules, state));
+}
+
+#[test]
+fn a_first_run_creates_groups_then_people_then_memberships() {
+    let source = world(vec![person("ada"), person("bob")], vec![team("g", &["ada", "bob"])]);
+    planned(&source, &World::default(), &open_rules(), &State::new(), |plan| {
+        use Verb::{AddMember, CreateGroup, CreateUser};
+        assert_eq!(verbs(&plan), [CreateGroup, CreateUser, CreateUser, AddMember, AddMember]);
+    });
+}
+
+#[test]
+fn what_was_applied_is_not_planned_again() {
+    let source = world(vec![person("ada"), person("bob")], vec![team("g", &["ada", "bob"]), team("h", &["g"])]);
+    let (target, state) = settled(&source);
+    planned(&source, &target, &open_rules(), &state, |plan| assert!(plan.is_empty(), "{:?}", plan.operations()));
+}
+
+#[test]
+fn a_lost_state_is_healed_by_external_ids() {
+    let source = world(vec![person("ada")], vec![team("g", &["ada"])]);
+    let (target, _) = settled(&source);
+    planned(&source, &target, &open_rules(), &State::new(), |plan| {
+        assert!(plan.is_empty());
+        assert_eq!(plan.counts().managed.users, 1);
+    });
+}
+
+#[test]
+fn a_person_is_renamed_and_not_created_again() {
+    let mut source = world(vec![person("ada")], vec![]);
+    let (target, state) = settled(&source);
+    source.people[0].address = "countess@example.com".to_owned();
+    planned(&source, &target, &open_rules(), &state, |plan| assert_eq!(verbs(&plan), [Verb::UpdateUser]));
+}
+
+#[test]
+fn an_object_that_bears_our_id_is_adopted_only_if_the_policy_says_so() {
+    let source = world(vec![person("ada")], vec![]);
+    let target = world(vec![Person { id: "7".to_owned(), mark: "ada".to_owned(), ..person("ada") }], vec![]);
+    let state = State::of(Bindings::default(), Bindings::default(), None);
+    for (adoption, expected) in [(Adoption::None, None), (Adoption::ByExternalId, Some(Verb::AdoptUser))] {
+        let rules = Rules { adoption, ..open_rules() };
+        planned(&source, &target, &rules, &state, |plan| {
+            assert_eq!(verbs(&plan), expected.into_iter().collect::<Vec<_>>());
+            assert_eq!(plan.warnings().of(WarningKind::NotAdopted), u64::from(expected.is_none()));
+        });
+    }
+}
+
+#[test]
+fn the_same_address_without_a_mark_is_adopted_only_by_address() {
+    let source = world(vec![person("ada")], vec![]);
+    let target = world(vec![Person { id: "7".to_owned(), ..person("ada") }], vec![]);
+    planned(&source, &target, &open_rules(), &State::new(), |plan| {
+        assert!(plan.is_empty());
+        assert_eq!(plan.warnings().of(WarningKind::AddressTaken), 1);
+    });
+    let rules = Rules { adoption: Adoption::ByAddress, ..open_rules() };
+    planned(&source, &target, &rules, &State::new(), |plan| {
+        assert_eq!(plan.operations()[0].reason, Reason::SameAddress);
+        assert_eq!(verbs(&plan), [Verb::AdoptUser]);
+    });
+}
+
+#[test]
+fn of_two_people_with_one_address_neither_is_touched() {
+    let twin = Person { address: "ADA@example.com".to_owned(), ..person("eva") };
+    let source = world(vec![person("ada"), twin], vec![]);
+    planned(&source, &World::default(), &open_rules(), &State::new(), |plan| {
+        assert!(plan.is_empty());
+        assert_eq!(plan.warnings().of(WarningKind::AddressShared), 2);
+    });
+}
+
+#[test]
+fn of_two_target_objects_with_one_external_id_neither_is_touched() {
+    let mut source = world(vec![person("ada")], vec![]);
+    let (mut target, state) = settled(&source);
+    target.people.push(Person { id: "9".to_owned(), mark: "ada".to_owned(), ..person("other") });
+    source.people[0].name = "Changed".to_owned();
+    for state in [state, State::new()] {
+        planned(&source, &target, &open_rules(), &state, |plan| {
+            assert!(plan.is_empty());
+            assert_eq!(plan.warnings().of(WarningKind::ExternalIdShared), 2);
+        });
+    }
+}
+
+#[test]
+fn whoever_leaves_is_suspended_and_deleted_when_the_time_is_over() {
+    let mut source = world(vec![person("ada"), person("bob")], vec![team("g", &["ada", "bob"])]);
+    let (mut target, mut state) = settled(&source);
+    let removal = Removal::Suspend { delete_after: Some(SignedDuration::from_secs(100)) };
+    let rules = Rules { removal, ..open_rules() };
+    source.people.pop();
+    source.teams[0].members.remove("bob");
+    assert_eq!(run(&source, &mut target, &rules, &mut state, 10), [Verb::SuspendUser]);
+    assert_eq!(run(&source, &mut target, &rules, &mut state, 109), []);
+    assert_eq!(run(&source, &mut target, &rules, &mut state, 110), [Verb::DeleteUser]);
+    assert_eq!(state.users().len(), 1);
+}
+
+#[test]
+fn whoever_comes_back_is_restored_and_the_time_starts_anew() {
+    let both = world(vec![person("ada"), person("bob")], vec![]);
+    let one = world(vec![person("ada")], vec![]);
+    let (mut target, mut state) = settled(&both);
+    assert_eq!(run(&one, &mut target, &open_rules(), &mut state, 10), [Verb::SuspendUser]);
+    assert!(state.users().get("bob").unwrap().times.missing_since.is_some());
+    assert_eq!(run(&both, &mut target, &open_rules(), &mut state, 20), [Verb::RestoreUser]);
+    assert_eq!(state.users().get("bob").unwrap().times, Times::default());
+}
+
+#[test]
+fn a_person_without_an_address_is_not_created_and_counts_as_gone_if_managed() {
+    let mut source = world(vec![person("ada")], vec![]);
+    let (target, state) = settled(&source);
+    source.people[0].address.clear();
+    planned(&source, &World::default(), &open_rules(), &State::new(), |plan| assert!(plan.is_empty()));
+    planned(&source, &target, &open_rules(), &state, |plan| {
+        assert_eq!(verbs(&plan), [Verb::SuspendUser]);
+        assert_eq!(plan.operations()[0].reason, Reason::LostAddress);
+    });
+}
+
+#[test]
+fn members_that_are_not_managed_stay() {
+    let source = world(vec![person("ada")], vec![team("g", &["ada"])]);
+    let (mut target, state) = settled(&source);
+    target.people.push(Person { id: "guest".to_owned(), ..person("guest") });
+    target.teams[0].members.insert("guest".to_owned());
+    planned(&source, &target, &open_rules(), &state, |plan| {
+        assert!(plan.is_empty());
+        assert_eq!(plan.warnings().of(WarningKind::UnmanagedMembersKept), 1);
+    });
+}
+
+#[test]
+fn incident_05_a_group_whose_members_are_unknown_keeps_them() {
+    let mut source = world(vec![person("ada"), person("bob")], vec![team("g", &["ada", "bob"])]);
+    let (target, state) = settled(&source);
+    source.teams[0].members.clear();
+    source.teams[0].unknown = true;
+    planned(&source, &target, &open_rules(), &state, |plan| {
+        assert!(plan.is_empty());
+        assert_eq!(plan.warnings().of(WarningKind::MembersUnknown), 1);
+    });
+}
+
+#[test]
+fn an_excluded_person_is_left_alone_on_both_sides() {
+    let mut source = world(vec![person("ada"), person("bob")], vec![team("g", &["ada", "bob"])]);
+    let (target, state) = settled(&source);
+    source.people[1].name = "Changed".to_owned();
+    source.teams[0].members.remove("bob");
+    let excluded = names("bob@example.com");
+    for rules in
+        [Rules { exclude_source: excluded.clone(), ..open_rules() }, Rules { exclude_target: excluded, ..open_rules() }]
+    {
+        planned(&source, &target, &rules, &state, |plan| assert!(plan.is_empty(), "{:?}", plan.operations()));
+        let left = world(vec![person("ada")], source.teams.clone());
+        planned(&left, &target, &rules, &state, |plan| assert!(plan.is_empty(), "{:?}", plan.operations()));
+    }
+}
+
+#[test]
+fn a_protected_person_is_updated_but_never_removed() {
+    let mut source = world(vec![person("ada"), person("bob")], vec![team("g", &["ada", "bob"])]);
+    let (target, state) = settled(&source);
+    let rules = Rules { protect: names("bob@example.com"), removal: Removal::Delete, ..open_rules() };
+    source.people[1].name = "Changed".to_owned();
+    source.people[1].active = false;
+    source.teams[0].members.remove("bob");
+    planned(&source, &target, &rules, &state, |plan| {
+        assert_eq!(verbs(&plan), [Verb::UpdateUser]);
+        assert_eq!(plan.warnings().of(WarningKind::ProtectedKept), 2);
+    });
+}
+
+#[test]
+fn incident_07_a_removal_waits_until_it_is_confirmed_and_is_dropped_if_the_person_is_there() {
+    let full = world(vec![person("ada"), person("bob")], vec![]);
+    let (target, state) = settled(&full);
+    let part = world(vec![person("ada")], vec![]);
+    let (from, to) = (part.source(), target.target());
+    let judge = |finding: Finding| {
+        let plan = world::plan(&from, &to, &open_rules(), &state);
+        let lookups = confirm::lookups(&plan, 10);
+        assert_eq!(lookups.as_slice().len(), 1);
+        confirm::confirm(plan, lookups, vec![finding])
+    };
+    let dropped = judge(Finding::StillThere { members: None });
+    assert!(dropped.operations().is_empty());
+    assert_eq!(dropped.warnings().of(WarningKind::StillThere), 1);
+    let unreadable = judge(Finding::Unreadable { message: "no answer".to_owned() });
+    assert_eq!(unreadable.unconfirmed(0), Some("no answer"));
+    assert_eq!(judge(Finding::NoLongerMatches).operations()[0].reason, Reason::NoLongerMatches);
+    let plan = world::plan(&from, &to, &open_rules(), &state);
+    let lookups = confirm::lookups(&plan, 0);
+    assert!(confirm::confirm(plan, lookups, vec![]).unconfirmed(0).is_some(), "beyond the bound");
+}
+
+#[test]
+fn the_state_is_read_back_as_it_was_written() {
+    let source = world(vec![person("ada"), person("bob")], vec![team("g", &["ada"])]);
+    let (mut target, mut state) = settled(&source);
+    run(&world(vec![person("ada")], vec![]), &mut target, &open_rules(), &mut state, 7);
+    let mut bytes = Vec::new();
+    state.write(&mut bytes).unwrap();
+    assert_eq!(State::read(&bytes[..]).unwrap(), state);
+    assert_eq!(State::read(&bytes[..bytes.len() / 2]).unwrap_err().reason(), "StateDamaged");
+    assert!(at(0) < at(1));
+}
