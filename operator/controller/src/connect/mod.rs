@@ -1,0 +1,127 @@
+//! From a spec and what it refers to, to a source and a target.
+
+mod error;
+mod ldap;
+mod references;
+mod scim;
+
+pub use error::ConnectError;
+pub use references::{Kind, KubernetesReferences, ReferenceError, Referenced, References, Versions};
+
+use directory_sync_api::convert;
+use directory_sync_api::sync::DirectorySyncSpec;
+use directory_sync_core::capabilities::{Capabilities, Fields};
+use directory_sync_sources::Source;
+use directory_sync_targets::{RequestObserver, Target};
+use error::Place;
+use secrecy::{ExposeSecret, SecretSlice};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Both sides of a resource, ready to be read, and what of it is managed.
+pub struct Connection {
+    /// Where people come from.
+    pub source: Box<dyn Source>,
+    /// What is brought into line.
+    pub target: Box<dyn Target>,
+    /// What the mapping fills; everything else stays as it is in the target.
+    pub managed: ManagedFields,
+}
+
+/// The fields that a mapping fills.
+#[derive(Debug, Clone, Default)]
+pub struct ManagedFields {
+    users: Fields,
+    groups: Fields,
+    attributes: BTreeSet<String>,
+}
+
+impl ManagedFields {
+    /// What the target has a place for and the mapping fills. Only that is compared and written.
+    pub fn of(&self, mut capabilities: Capabilities) -> Capabilities {
+        let both = |a: Fields, b: Fields| Fields::of(a.iter().filter(|&field| b.contains(field)));
+        capabilities.user_fields = both(capabilities.user_fields, self.users);
+        capabilities.group_fields = both(capabilities.group_fields, self.groups);
+        capabilities.attributes.retain(|name| self.attributes.contains(name));
+        capabilities
+    }
+}
+
+/// Reads what the spec refers to and checks all of it; connects to nothing. The versions of everything that was
+/// looked at are noted, also where it fails.
+pub async fn connect(
+    spec: &DirectorySyncSpec,
+    references: &dyn References,
+    versions: &mut Versions,
+    observer: Arc<dyn RequestObserver>,
+) -> Result<Connection, ConnectError> {
+    let (users, groups) = convert::mapping(spec)?;
+    let managed = ManagedFields {
+        users: users.managed_fields(),
+        groups: groups.managed_fields(),
+        attributes: users.managed_attributes().map(str::to_owned).collect(),
+    };
+    let mut lookup = Lookup { references, versions };
+    let source = match &spec.source.ldap {
+        Some(ldap) => ldap::source(ldap, users, groups, &mut lookup).await?,
+        None => return Err(ConnectError::Missing { path: "spec.source", what: "ldap" }),
+    };
+    let target = match &spec.target.scim {
+        Some(scim) => scim::target(scim, managed.attributes.clone(), &mut lookup, observer).await?,
+        None => return Err(ConnectError::Missing { path: "spec.target", what: "scim" }),
+    };
+    Ok(Connection { source, target, managed })
+}
+
+/// The identity of the target by the spec alone, so that runs on one target can take turns before any connection.
+pub fn target_identity(spec: &DirectorySyncSpec) -> String {
+    spec.target.scim.as_ref().map(|scim| format!("scim {}", scim.url.trim_end_matches('/'))).unwrap_or_default()
+}
+
+/// Looks up references and notes their versions.
+struct Lookup<'r> {
+    references: &'r dyn References,
+    versions: &'r mut Versions,
+}
+
+impl Lookup<'_> {
+    /// One value, or which part of the way to it is missing.
+    async fn value(&mut self, path: &str, kind: Kind, name: &str, key: &str) -> Result<SecretSlice<u8>, ConnectError> {
+        let place = || Place { path: path.to_owned(), kind, name: name.to_owned() };
+        let found = self.references.get(kind, name).await?;
+        self.versions.note(kind, name, found.as_ref().map(|found| found.version.clone()));
+        let Some(mut found) = found else { return Err(ConnectError::NotFound(place())) };
+        found.values.remove(key).ok_or_else(|| ConnectError::NoKey { place: place(), key: key.to_owned() })
+    }
+
+    /// One value as text, without the line end that `echo` and editors leave at the end.
+    async fn text(&mut self, path: &str, kind: Kind, name: &str, key: &str) -> Result<String, ConnectError> {
+        let bytes = self.value(path, kind, name, key).await?;
+        let place = || Place { path: path.to_owned(), kind, name: name.to_owned() };
+        let text = std::str::from_utf8(bytes.expose_secret())
+            .map_err(|_| ConnectError::NotText { place: place(), key: key.to_owned() })?;
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text.is_empty() {
+            return Err(ConnectError::Empty { place: place(), key: key.to_owned() });
+        }
+        Ok(text.to_owned())
+    }
+
+    /// The certificates of a `caBundle`, as PEM.
+    async fn ca_bundle(
+        &mut self,
+        path: &str,
+        bundle: &directory_sync_api::references::CaBundle,
+    ) -> Result<String, ConnectError> {
+        match (&bundle.config_map_key_ref, &bundle.secret_key_ref) {
+            (Some(from), None) => {
+                self.text(&format!("{path}.configMapKeyRef"), Kind::ConfigMap, &from.name, &from.key).await
+            }
+            (None, Some(from)) => self.text(&format!("{path}.secretKeyRef"), Kind::Secret, &from.name, &from.key).await,
+            _ => Err(ConnectError::Missing { path: "caBundle", what: "configMapKeyRef or secretKeyRef" }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
