@@ -49,7 +49,7 @@ async fn main() -> Result<()> {
         let us = start.elapsed();
         ensure!(read.snapshot().counts().users == people as u64, "not everybody was read");
 
-        let mut ldapsearch = slapd.search_command()?;
+        let mut ldapsearch = slapd.search_command(&slapd.url())?;
         ldapsearch.args(["-b", BASE_DN, "-E", "pr=1000/noprompt", FILTER]).args(&attributes).stdout(Stdio::null());
         let start = Instant::now();
         let status = tokio::process::Command::from(ldapsearch).status().await?;

@@ -16,6 +16,9 @@ use directory_sync_sources::ldap::{Bind, Caps, LdapConfig, LdapError, LdapSource
 use directory_sync_tests::ldap_server::messages::{self, BIND_RESPONSE, EXTENDED_RESPONSE, SEARCH_DONE};
 use directory_sync_tests::ldap_server::{LdapServer, Session};
 
+/// What to answer to the request with this message id.
+type Answer = fn(u8) -> Vec<u8>;
+
 fn config(server: &LdapServer) -> LdapConfig {
     LdapConfig {
         urls: vec![server.url()],
@@ -302,7 +305,7 @@ async fn no_password_is_sent_without_encryption_unless_that_was_accepted() {
 async fn a_starttls_that_is_refused_or_answered_wrongly_sends_no_password() {
     let more_than_the_answer =
         |id| [messages::result(id, EXTENDED_RESPONSE, 0, ""), messages::result(1, BIND_RESPONSE, 0, "")].concat();
-    let cases: [(fn(u8) -> Vec<u8>, &str); 4] = [
+    let cases: [(Answer, &str); 4] = [
         (|id| messages::result(id, EXTENDED_RESPONSE, 53, "no TLS here"), "SourceTlsFailed"),
         (|id| messages::result(id, BIND_RESPONSE, 0, ""), "SourceMalformedAnswer"),
         (more_than_the_answer, "SourceMalformedAnswer"),

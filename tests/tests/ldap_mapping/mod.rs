@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use directory_sync_core::mapping::{GroupMapping, GroupMappingSpec, UserMapping, UserMappingSpec, Value};
 
-fn attribute(name: &str) -> Option<Value> {
-    Some(Value::Attribute(name.to_owned()))
+fn attribute(name: &str) -> Value {
+    Value::Attribute(name.to_owned())
 }
 
 /// People of the company in the peers' directory.
 pub(crate) fn people() -> Arc<UserMapping> {
     let active = "!has(entry.employeeType) || entry.employeeType[0] != 'disabled'";
     let mapping = UserMapping::compile(&UserMappingSpec {
-        id: attribute("entryUUID"),
-        email: attribute("mail"),
-        given_name: attribute("givenName"),
-        family_name: attribute("sn"),
-        display_name: attribute("cn"),
+        id: Some(attribute("entryUUID")),
+        email: Some(attribute("mail")),
+        given_name: Some(attribute("givenName")),
+        family_name: Some(attribute("sn")),
+        display_name: Some(attribute("cn")),
         active: Some(Value::Cel(active.to_owned())),
         ..UserMappingSpec::default()
     });
@@ -26,11 +26,11 @@ pub(crate) fn people() -> Arc<UserMapping> {
 /// Groups of the company in the peers' directory.
 pub(crate) fn groups() -> Arc<GroupMapping> {
     let mapping = GroupMapping::compile(&GroupMappingSpec {
-        id: attribute("entryUUID"),
-        email: attribute("mail"),
-        name: attribute("cn"),
-        description: attribute("description"),
-        members: attribute("member"),
+        id: Some(attribute("entryUUID")),
+        email: Some(attribute("mail")),
+        name: Some(attribute("cn")),
+        description: Some(attribute("description")),
+        members: Some(attribute("member")),
     });
     Arc::new(mapping.unwrap())
 }
