@@ -1,1 +1,64 @@
-fn main() {}
+//! `directory-sync-operator`: the plan without a cluster, and the manifests of the kinds.
+#![allow(unreachable_pub, reason = "a binary has no outside")]
+
+mod arguments;
+mod crd;
+mod logging;
+mod manifest;
+mod output;
+mod plan;
+
+use std::io;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser as _;
+
+use crate::arguments::{Arguments, Command};
+
+/// Exit code of everything that went wrong, wrong arguments included: clap's own 2 would read as pending changes.
+const FAILED: u8 = 1;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nothing is left to tell if even this cannot be printed.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(FAILED) } else { ExitCode::SUCCESS };
+        }
+    };
+    match perform(arguments) {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::from(FAILED),
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn perform(arguments: Arguments) -> Result<ExitCode> {
+    // Before anything that could open a connection. It fails only if there is a provider already, which there is not.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match arguments.command {
+        Command::Plan(arguments) => {
+            logging::start(&arguments.log, "warn")?;
+            Ok(runtime()?.block_on(plan::plan(&arguments))?.into())
+        }
+        Command::Crd => crd::print().map(|()| ExitCode::SUCCESS),
+        Command::Version => {
+            output::print(&format!("directory-sync-operator {}\n", env!("CARGO_PKG_VERSION")))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Whether the reader of standard output has gone, as `head` does.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,5 @@
+//! Manifests as a person writes them.
+
+mod stream;
+
+pub use stream::{BagKind, Manifests};

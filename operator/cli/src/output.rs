@@ -1,0 +1,40 @@
+//! Data goes to standard output, everything said about it to standard error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// Writes data to standard output.
+///
+/// # Errors
+/// If it cannot be written, for instance because the reader has gone.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Says something about the data on standard error.
+pub fn remark(text: &str) {
+    // If standard error is closed, nobody wanted to know.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Says what went wrong, with its causes.
+pub fn complain(error: &anyhow::Error) {
+    remark(&format!("error: {error:#}"));
+}
+
+/// Whether what goes to `stream` may be coloured: on a terminal, unless `NO_COLOR` is set to anything
+/// (<https://no-color.org>).
+pub fn may_colour(stream: &impl io::IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether what goes to standard output may be coloured.
+pub fn may_colour_stdout() -> bool {
+    may_colour(&io::stdout())
+}
+
+/// Whether standard error is a terminal, so that a person reads it.
+pub fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
