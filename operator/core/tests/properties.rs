@@ -211,7 +211,7 @@ impl Machine {
         let confirmed = world::confirm(plan, &self.source, &from);
         let mut judgement = gate::judge(confirmed, &self.rules, &self.state, self.approval.as_ref(), now);
         let approved = judgement.take_approved();
-        self.check_approved(&judgement, approved.preview().map(|(position, _)| position).collect())?;
+        self.check_approved(&judgement, &approved.preview().map(|(position, _)| position).collect::<Vec<_>>())?;
         if let Some(claims) = self.state.claims(&judgement, &approved) {
             self.state = claims;
         }
@@ -240,7 +240,7 @@ impl Machine {
     }
 
     /// What is sent is in a plan that is not held, or in the one that was reviewed.
-    fn check_approved(&self, judgement: &gate::Judgement<'_>, sent: Vec<usize>) -> Result<(), TestCaseError> {
+    fn check_approved(&self, judgement: &gate::Judgement<'_>, sent: &[usize]) -> Result<(), TestCaseError> {
         if sent.is_empty() {
             return Ok(());
         }
