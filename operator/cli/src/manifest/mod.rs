@@ -2,4 +2,4 @@
 
 mod stream;
 
-pub use stream::{BagKind, Manifests};
+pub use stream::Manifests;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
-use std::{fmt, fs, io};
+use std::{fs, io};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use directory_sync_api::admission::{Refusal, admit};
 use directory_sync_api::{DirectorySync, GROUP, VERSION};
+use directory_sync_controller::connect::Kind;
 use kube::ResourceExt as _;
 use secrecy::SecretSlice;
 use serde::Deserialize as _;
@@ -115,28 +116,10 @@ pub struct Manifests {
 /// A Secret or a `ConfigMap`.
 #[derive(Debug)]
 struct Bag {
-    kind: BagKind,
+    kind: Kind,
     namespace: Option<String>,
     name: String,
     values: BTreeMap<String, SecretSlice<u8>>,
-}
-
-/// What holds named values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BagKind {
-    /// A Secret.
-    Secret,
-    /// A `ConfigMap`.
-    ConfigMap,
-}
-
-impl fmt::Display for BagKind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Secret => "Secret",
-            Self::ConfigMap => "ConfigMap",
-        })
-    }
 }
 
 impl Manifests {
@@ -184,8 +167,8 @@ impl Manifests {
                     object.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
                 items.into_iter().try_for_each(|item| self.add_object(place, item))
             }
-            ("v1", "Secret") => self.add_bag(place, BagKind::Secret, &object),
-            ("v1", "ConfigMap") => self.add_bag(place, BagKind::ConfigMap, &object),
+            ("v1", "Secret") => self.add_bag(place, Kind::Secret, &object),
+            ("v1", "ConfigMap") => self.add_bag(place, Kind::ConfigMap, &object),
             (version, "DirectorySync") if version.split('/').next() == Some(GROUP) => {
                 let version = version.to_owned();
                 self.add_sync(place, &version, object)
@@ -209,7 +192,7 @@ impl Manifests {
         Ok(())
     }
 
-    fn add_bag(&mut self, place: &Place<'_>, kind: BagKind, object: &Value) -> Result<(), ManifestError> {
+    fn add_bag(&mut self, place: &Place<'_>, kind: Kind, object: &Value) -> Result<(), ManifestError> {
         let name = name_of(object).ok_or_else(|| place.no_object())?.to_owned();
         let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).map(str::to_owned);
         let described = place.object(&kind.to_string(), &name);
@@ -219,8 +202,8 @@ impl Manifests {
         let mut values = BTreeMap::new();
         // The later field wins, as it does in the API server.
         let fields: [(&str, bool); 2] = match kind {
-            BagKind::Secret => [("data", true), ("stringData", false)],
-            BagKind::ConfigMap => [("data", false), ("binaryData", true)],
+            Kind::Secret => [("data", true), ("stringData", false)],
+            Kind::ConfigMap => [("data", false), ("binaryData", true)],
         };
         for (field, is_base64) in fields {
             for (key, value) in object.get(field).and_then(Value::as_object).into_iter().flatten() {
@@ -265,7 +248,7 @@ impl Manifests {
     /// is taken to be in the resource's own.
     pub fn values(
         &self,
-        kind: BagKind,
+        kind: Kind,
         namespace: Option<&str>,
         name: &str,
     ) -> Option<&BTreeMap<String, SecretSlice<u8>>> {
@@ -328,7 +311,7 @@ spec:
     }
 
     fn value(manifests: &Manifests, name: &str, key: &str) -> Option<String> {
-        let values = manifests.values(BagKind::Secret, Some("identity"), name)?;
+        let values = manifests.values(Kind::Secret, Some("identity"), name)?;
         Some(String::from_utf8(values.get(key)?.expose_secret().to_vec()).unwrap())
     }
 

@@ -1,12 +1,13 @@
 //! `plan`: what the operator would store, without a cluster and without applying anything.
 
-mod connect;
 mod references;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use directory_sync_api::convert::{principals, rules};
+use directory_sync_controller::connect::{Connection, Versions, connect};
 use directory_sync_core::confirm::{confirm, lookups};
 use directory_sync_core::disposition::Classified;
 use directory_sync_core::gate::{Judgement, judge};
@@ -14,15 +15,14 @@ use directory_sync_core::plan::document::PlanDocument;
 use directory_sync_core::plan::{plan as compare, render};
 use directory_sync_core::rules::{Removal, Rules};
 use directory_sync_core::state::State;
-use directory_sync_sources::Source as _;
-use directory_sync_targets::Target as _;
+use directory_sync_targets::Unobserved;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use crate::arguments::{PlanArguments, PlanFormat};
 use crate::manifest::Manifests;
 use crate::output;
-use references::References;
+use references::WrittenDown;
 
 /// Most people and groups that are looked up once more; more removals than that exceed any sensible limit.
 const LOOKUP_BOUND: usize = 1000;
@@ -59,9 +59,11 @@ pub async fn plan(arguments: &PlanArguments) -> Result<Verdict> {
     let rules = rules(spec, principals(spec)?)?;
     let namespace = sync.namespace();
     let references =
-        References { manifests: &manifests, folder: arguments.secrets.as_deref(), namespace: namespace.as_deref() };
-    let source = connect::source(spec, &references)?;
-    let target = connect::target(spec, &references)?;
+        WrittenDown { manifests: &manifests, folder: arguments.secrets.as_deref(), namespace: namespace.as_deref() };
+    let Connection { source, target, managed } =
+        connect(spec, &references, &mut Versions::default(), Arc::new(Unobserved))
+            .await
+            .with_context(|| format!("DirectorySync {}", sync.name_any()))?;
 
     let reads = async {
         let capabilities = target.discover().await.map_err(|error| failed("target", error.as_ref()))?;
@@ -70,6 +72,7 @@ pub async fn plan(arguments: &PlanArguments) -> Result<Verdict> {
     };
     let read = async { source.read().await.map_err(|error| failed("source", error.as_ref())) };
     let (source_read, (capabilities, target_read)) = futures::future::try_join(read, reads).await?;
+    let capabilities = managed.of(capabilities);
 
     let state = State::new();
     let now = Timestamp::now();
