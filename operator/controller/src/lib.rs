@@ -11,3 +11,4 @@ pub mod connect;
 pub mod due;
 pub mod exclusive;
 pub mod schedule;
+pub mod store;

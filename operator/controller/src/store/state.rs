@@ -1,0 +1,157 @@
+//! What is remembered: immutable parts, and a head that says which of them are valid.
+
+use super::{StoreError, hex, owned, selector, stem};
+use crate::cluster::{call, found};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use directory_sync_api::plan::{Encoding, MAX_PART_BYTES};
+use directory_sync_api::state::{STATE_VERSION, StateHead, StatePart};
+use directory_sync_api::{DirectorySync, DirectorySyncState, DirectorySyncStateSpec};
+use directory_sync_core::state::State;
+use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use sha2::{Digest as _, Sha256};
+
+/// The states of one namespace.
+#[derive(Debug, Clone)]
+pub struct States(Api<DirectorySyncState>);
+
+/// A state, and which version of the head it was read from.
+#[derive(Debug, Clone)]
+pub struct Remembered {
+    /// What is remembered.
+    pub state: State,
+    /// How often it was written; 0: never.
+    revision: i64,
+    /// The head's resource version, so that nobody else's write is overwritten.
+    resource_version: Option<String>,
+}
+
+impl States {
+    /// Those of this namespace.
+    pub fn new(client: Client, namespace: &str) -> Self {
+        Self(Api::namespaced(client, namespace))
+    }
+
+    /// What is remembered for a resource. Where nothing is, that is a new state. What is there but cannot be read is an
+    /// error, because taking it for new would forget who was suspended when.
+    pub async fn load(&self, sync: &DirectorySync) -> Result<Remembered, StoreError> {
+        let name = head_name(sync);
+        let Some(head) = found(call("read the state", self.0.get(&name)).await)? else {
+            return Ok(Remembered { state: State::new(), revision: 0, resource_version: None });
+        };
+        let resource_version = head.resource_version();
+        let damaged = |what: String| StoreError::Damaged { name: name.clone(), what };
+        let Some(head) = head.spec.head else { return Err(damaged("the head is a part".to_owned())) };
+        if head.version > STATE_VERSION {
+            return Err(StoreError::NewerState { name, found: head.version });
+        }
+        let mut packed = Vec::new();
+        for index in 0..head.parts {
+            let part = found(call("read the state", self.0.get(&part_name(sync, &head.checksum, index))).await)?
+                .and_then(|object| object.spec.part)
+                .ok_or_else(|| damaged(format!("part {index} of revision {} is missing", head.revision)))?;
+            let data = BASE64_STANDARD
+                .decode(&part.data)
+                .map_err(|_| damaged(format!("part {index} of revision {} is no base64", head.revision)))?;
+            packed.extend(data);
+        }
+        if hex(&Sha256::digest(&packed)) != head.checksum {
+            return Err(damaged(format!("the checksum of revision {} differs", head.revision)));
+        }
+        let state = State::read(packed.as_slice()).map_err(|source| StoreError::State { name, source })?;
+        Ok(Remembered { state, revision: head.revision, resource_version })
+    }
+
+    /// Writes a state over the one that was read: the parts, then the head, then the old parts go. A run that ends in
+    /// between leaves the old state, or the new one with parts too many. Writes nothing if nothing changed.
+    pub async fn save(
+        &self,
+        sync: &DirectorySync,
+        before: &Remembered,
+        state: State,
+    ) -> Result<Remembered, StoreError> {
+        if before.state == state && before.revision > 0 {
+            return Ok(before.clone());
+        }
+        let mut packed = Vec::new();
+        state.write(&mut packed)?;
+        let revision = before.revision + 1;
+        let checksum = hex(&Sha256::digest(&packed));
+        let parts: Vec<&[u8]> = packed.chunks(MAX_PART_BYTES).collect();
+        for (index, data) in (0..).zip(&parts) {
+            let part = StatePart { revision, index, data: BASE64_STANDARD.encode(data) };
+            self.write_part(sync, &checksum, part).await?;
+        }
+        let head = DirectorySyncState {
+            metadata: owned(sync, head_name(sync)),
+            spec: DirectorySyncStateSpec {
+                sync: sync.name_any(),
+                head: Some(StateHead {
+                    version: STATE_VERSION,
+                    revision,
+                    parts: i32::try_from(parts.len()).unwrap_or(i32::MAX),
+                    encoding: Encoding::Gzip,
+                    checksum: checksum.clone(),
+                    bytes: i64::try_from(packed.len()).unwrap_or(i64::MAX),
+                }),
+                part: None,
+            },
+        };
+        let written = self.write_head(head, before.resource_version.clone()).await?;
+        self.delete_parts(sync, &checksum).await?;
+        Ok(Remembered { state, revision, resource_version: written.resource_version() })
+    }
+
+    async fn write_part(&self, sync: &DirectorySync, checksum: &str, part: StatePart) -> Result<(), StoreError> {
+        let object = DirectorySyncState {
+            metadata: owned(sync, part_name(sync, checksum, part.index)),
+            spec: DirectorySyncStateSpec { sync: sync.name_any(), head: None, part: Some(part) },
+        };
+        match call("write the state", self.0.create(&PostParams::default(), &object)).await {
+            Ok(_) => Ok(()),
+            // The name says what is in it: a run that ended before it switched the head has left the same part.
+            Err(error) if error.is_conflict() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn write_head(
+        &self,
+        mut head: DirectorySyncState,
+        resource_version: Option<String>,
+    ) -> Result<DirectorySyncState, StoreError> {
+        if resource_version.is_none() {
+            return Ok(call("write the state", self.0.create(&PostParams::default(), &head)).await?);
+        }
+        head.metadata.resource_version = resource_version;
+        Ok(call("write the state", self.0.replace(&head.name_any(), &PostParams::default(), &head)).await?)
+    }
+
+    /// Deletes all parts but those of the state with this checksum.
+    async fn delete_parts(&self, sync: &DirectorySync, checksum: &str) -> Result<(), StoreError> {
+        let name = sync.name_any();
+        let all = call("list the state", self.0.list(&ListParams::default().labels(&selector(&name)))).await?;
+        let old = |object: &DirectorySyncState| {
+            let is_valid = |part: &StatePart| object.name_any() == part_name(sync, checksum, part.index);
+            object.spec.sync == name && object.spec.part.as_ref().is_some_and(|part| !is_valid(part))
+        };
+        for object in all.items.iter().filter(|object| old(object)) {
+            match call("delete the old state", self.0.delete(&object.name_any(), &DeleteParams::default())).await {
+                Ok(_) => {}
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn head_name(sync: &DirectorySync) -> String {
+    stem(&sync.name_any())
+}
+
+/// Named by content, so that a writer who is late can never replace a part that is valid.
+fn part_name(sync: &DirectorySync, checksum: &str, index: i32) -> String {
+    format!("{}-{}-{index}", stem(&sync.name_any()), checksum.get(..16).unwrap_or(checksum))
+}
