@@ -27,9 +27,16 @@ impl Side for SourceSide {}
 impl Side for TargetSide {}
 
 mod sealed {
-    pub trait Sealed {}
-    impl Sealed for super::SourceSide {}
-    impl Sealed for super::TargetSide {}
+    pub trait Sealed {
+        /// Whether entries are looked up again after the read, by the names that groups use for them.
+        const LOOKED_UP: bool;
+    }
+    impl Sealed for super::SourceSide {
+        const LOOKED_UP: bool = true;
+    }
+    impl Sealed for super::TargetSide {
+        const LOOKED_UP: bool = false;
+    }
 }
 
 /// A snapshot that is known to be whole: every section was read to the end that the server announced.
@@ -254,7 +261,7 @@ impl<S: Side> Read<S> {
         if let Some(open) = self.sections.iter().find(|section| !section.ended) {
             return Err(IncompleteRead::MissingEnd { section: open.name.clone() });
         }
-        Ok(CompleteRead { snapshot: self.builder.finish(), side: PhantomData })
+        Ok(CompleteRead { snapshot: self.builder.finish(S::LOOKED_UP), side: PhantomData })
     }
 
     fn admit(&self, section: Section) -> Result<(), IncompleteRead> {

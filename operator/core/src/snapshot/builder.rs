@@ -1,8 +1,8 @@
 //! Filling the columns.
 
 use super::{
-    ColumnFull, GroupColumns, GroupRecord, Member, MemberKind, Reference, ReferenceIndex, Referencer, Skipped,
-    Snapshot, UserColumns, UserRecord,
+    ColumnFull, GroupColumns, GroupRecord, Member, MemberKind, Reference, ReferenceIndex, Referencer, References,
+    Skipped, Snapshot, UserColumns, UserRecord,
 };
 
 /// Row of a person in the snapshot being built.
@@ -56,7 +56,7 @@ impl SnapshotBuilder {
         if let Some(MemberKind::User(row)) = self.references.find(reference).map(Member::kind) {
             return Ok(UserRow(u32::try_from(row).map_err(|_| ColumnFull)?));
         }
-        let row = UserRow(row_number(self.references.users.len())?);
+        let row = UserRow(row_number(self.references.references.users.len())?);
         let columns = &mut self.users;
         columns.ids.push(&record.id)?;
         columns.external_ids.push(&record.external_id)?;
@@ -74,7 +74,7 @@ impl SnapshotBuilder {
             columns.attribute_values.push(value)?;
         }
         columns.attribute_ends.push(row_number(columns.attribute_names.len())?);
-        self.references.users.push(reference);
+        self.references.references.users.push(reference);
         self.index(reference, Member::user(row));
         Ok(row)
     }
@@ -84,7 +84,7 @@ impl SnapshotBuilder {
         if let Some(MemberKind::Group(row)) = self.references.find(reference).map(Member::kind) {
             return Ok(GroupRow(u32::try_from(row).map_err(|_| ColumnFull)?));
         }
-        let row = GroupRow(row_number(self.references.groups.len())?);
+        let row = GroupRow(row_number(self.references.references.groups.len())?);
         let columns = &mut self.groups;
         columns.ids.push(&record.id)?;
         columns.external_ids.push(&record.external_id)?;
@@ -93,7 +93,7 @@ impl SnapshotBuilder {
         columns.names.push(&record.name)?;
         columns.descriptions.push(&record.description)?;
         columns.members_unknown.push(false);
-        self.references.groups.push(reference);
+        self.references.references.groups.push(reference);
         self.index(reference, Member::group(row));
         Ok(row)
     }
@@ -115,9 +115,10 @@ impl SnapshotBuilder {
         }
     }
 
-    /// Puts the memberships into order and gives the snapshot out.
-    pub(crate) fn finish(mut self) -> Snapshot {
-        let groups = self.references.groups.len();
+    /// Puts the memberships into order and gives the snapshot out. References are kept where members may be looked up
+    /// again.
+    pub(crate) fn finish(mut self, keep_references: bool) -> Snapshot {
+        let groups = self.references.references.groups.len();
         self.groups.unresolved = vec![0; groups];
         for (group, reference) in std::mem::take(&mut self.pending) {
             match self.references.find(reference) {
@@ -125,7 +126,9 @@ impl SnapshotBuilder {
                 None => self.groups.unresolved[group as usize] += 1,
             }
         }
-        // Counting sort by group: memberships mostly arrive in the order of the groups, and there are millions.
+        let references = std::mem::take(&mut self.references).references;
+        let references = if keep_references { references } else { References::default() };
+        // Memberships mostly arrive in the order of the groups, and there are millions: sort only if they do not.
         let mut resolved = std::mem::take(&mut self.resolved);
         if !resolved.is_sorted() {
             resolved.sort_unstable();
@@ -147,26 +150,26 @@ impl SnapshotBuilder {
             &mut self.users.external_ids,
             &mut self.users.versions,
             &mut self.users.addresses,
-            &mut self.users.given_names,
-            &mut self.users.family_names,
             &mut self.users.display_names,
             &mut self.users.attribute_values,
         ] {
             column.shrink();
         }
         self.users.aliases.shrink();
+        self.users.given_names.shrink();
+        self.users.family_names.shrink();
         self.users.org_units.shrink();
         Snapshot {
             users: self.users,
             groups: self.groups,
-            references: self.references,
+            references,
             referencer: self.referencer,
             skipped: self.skipped,
         }
     }
 
     fn index(&mut self, reference: Reference, member: Member) {
-        let ReferenceIndex { users, groups, table } = &mut self.references;
+        let ReferenceIndex { references: References { users, groups }, table } = &mut self.references;
         table.insert_unique(reference.bucket(), member, |&member| {
             match member.kind() {
                 MemberKind::User(row) => users[row],

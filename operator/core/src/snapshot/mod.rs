@@ -21,7 +21,8 @@ use hashbrown::HashTable;
 pub struct Snapshot {
     users: UserColumns,
     groups: GroupColumns,
-    references: ReferenceIndex,
+    /// Of people and groups, in a source only: nobody asks for those of a target once its members are rows.
+    references: References,
     referencer: Referencer,
     skipped: Skipped,
 }
@@ -33,8 +34,8 @@ struct UserColumns {
     versions: TextColumn,
     addresses: TextColumn,
     aliases: ListColumn,
-    given_names: TextColumn,
-    family_names: TextColumn,
+    given_names: InternedColumn,
+    family_names: InternedColumn,
     display_names: TextColumn,
     org_units: InternedColumn,
     active: Vec<bool>,
@@ -60,11 +61,17 @@ struct GroupColumns {
     unresolved: Vec<u32>,
 }
 
-/// References of users and groups and the way back to their rows.
+/// References of users and groups, by row.
 #[derive(Debug, Default)]
-struct ReferenceIndex {
+struct References {
     users: Vec<Reference>,
     groups: Vec<Reference>,
+}
+
+/// The way from references back to rows, while a snapshot is built.
+#[derive(Debug, Default)]
+struct ReferenceIndex {
+    references: References,
     table: HashTable<Member>,
 }
 
@@ -191,11 +198,6 @@ impl Snapshot {
         (0..self.group_count()).map(|row| self.group(row))
     }
 
-    /// The user or group that a reference names, if it is in this snapshot.
-    pub fn resolve(&self, reference: Reference) -> Option<Member> {
-        self.references.find(reference)
-    }
-
     /// The referencer with which this snapshot's references were made.
     pub fn referencer(&self) -> &Referencer {
         &self.referencer
@@ -207,16 +209,18 @@ impl Snapshot {
     }
 }
 
-impl ReferenceIndex {
+impl References {
     fn of(&self, member: Member) -> Option<Reference> {
         match member.kind() {
             MemberKind::User(row) => self.users.get(row).copied(),
             MemberKind::Group(row) => self.groups.get(row).copied(),
         }
     }
+}
 
+impl ReferenceIndex {
     fn find(&self, reference: Reference) -> Option<Member> {
-        self.table.find(reference.bucket(), |&member| self.of(member) == Some(reference)).copied()
+        self.table.find(reference.bucket(), |&member| self.references.of(member) == Some(reference)).copied()
     }
 }
 
@@ -301,7 +305,7 @@ impl<'s> User<'s> {
         })
     }
 
-    /// The name by which groups of the same directory refer to this person.
+    /// The name by which groups of the same directory refer to this person; kept of a source only.
     pub fn reference(self) -> Option<Reference> {
         self.snapshot.references.users.get(self.row).copied()
     }
@@ -375,7 +379,7 @@ impl<'s> Group<'s> {
         self.columns().unresolved.get(self.row).copied().unwrap_or_default()
     }
 
-    /// The name by which groups of the same directory refer to this group.
+    /// The name by which groups of the same directory refer to this group; kept of a source only.
     pub fn reference(self) -> Option<Reference> {
         self.snapshot.references.groups.get(self.row).copied()
     }

@@ -12,6 +12,8 @@ pub struct ColumnFull;
 #[derive(Debug, Clone, Default)]
 pub struct TextColumn {
     text: String,
+    /// How many rows come before the first text: a column that nobody has a value in takes no memory.
+    blank: usize,
     ends: Vec<u32>,
 }
 
@@ -19,8 +21,12 @@ impl TextColumn {
     /// Appends a value as the next row.
     pub fn push(&mut self, value: &str) -> Result<(), ColumnFull> {
         let end = u32::try_from(self.text.len() + value.len()).map_err(|_| ColumnFull)?;
-        if self.ends.len() >= (1 << 31) {
+        if self.len() >= (1 << 31) {
             return Err(ColumnFull);
+        }
+        if end == 0 {
+            self.blank += 1;
+            return Ok(());
         }
         self.text.push_str(value);
         self.ends.push(end);
@@ -29,6 +35,7 @@ impl TextColumn {
 
     /// The value of a row; empty where the row does not exist.
     pub fn get(&self, row: usize) -> &str {
+        let Some(row) = row.checked_sub(self.blank) else { return "" };
         let Some(&end) = self.ends.get(row) else { return "" };
         let start = if row == 0 { 0 } else { self.ends[row - 1] };
         &self.text[start as usize..end as usize]
@@ -36,12 +43,12 @@ impl TextColumn {
 
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.blank + self.ends.len()
     }
 
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.len() == 0
     }
 
     /// Gives back the memory that growing reserved.
@@ -143,10 +150,11 @@ mod tests {
     #[test]
     fn rows_come_back_as_they_were_pushed() {
         let mut column = TextColumn::default();
-        for text in ["ada", "", "größe"] {
+        for text in ["", "", "ada", "", "größe"] {
             column.push(text).unwrap();
         }
-        assert_eq!((0..4).map(|row| column.get(row)).collect::<Vec<_>>(), ["ada", "", "größe", ""]);
+        assert_eq!(column.len(), 5);
+        assert_eq!((0..6).map(|row| column.get(row)).collect::<Vec<_>>(), ["", "", "ada", "", "größe", ""]);
     }
 
     #[test]
