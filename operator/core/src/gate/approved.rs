@@ -2,7 +2,7 @@
 
 use crate::applied::{Answer, Outcome};
 use crate::capabilities::Fields;
-use crate::operation::{NO_ROW, Operation, Verb};
+use crate::operation::{Kind, NO_ROW, Operation, Verb};
 use crate::snapshot::{Group, Member, MemberKind, Snapshot, User};
 
 /// The operations of a plan that may be sent, in sending order.
@@ -73,22 +73,22 @@ impl<'w> ApprovedOperation<'w> {
 
     /// The person in the source (of a user or alias operation).
     pub fn source_user(&self) -> Option<User<'w>> {
-        row(self.operation.source).map(|row| self.source.user(row))
+        self.row_of(&[Kind::User, Kind::Alias], self.operation.source).map(|row| self.source.user(row))
     }
 
     /// The person in the target (of a user or alias operation on somebody who exists there).
     pub fn target_user(&self) -> Option<User<'w>> {
-        row(self.operation.target).map(|row| self.target.user(row))
+        self.row_of(&[Kind::User, Kind::Alias], self.operation.target).map(|row| self.target.user(row))
     }
 
     /// The group in the source (of a group or membership operation).
     pub fn source_group(&self) -> Option<Group<'w>> {
-        row(self.operation.source).map(|row| self.source.group(row))
+        self.row_of(&[Kind::Group, Kind::Membership], self.operation.source).map(|row| self.source.group(row))
     }
 
     /// The group in the target (of a group or membership operation on a group that exists there).
     pub fn target_group(&self) -> Option<Group<'w>> {
-        row(self.operation.target).map(|row| self.target.group(row))
+        self.row_of(&[Kind::Group, Kind::Membership], self.operation.target).map(|row| self.target.group(row))
     }
 
     /// The alias to be added or removed.
@@ -102,12 +102,14 @@ impl<'w> ApprovedOperation<'w> {
 
     /// The member as a row of the source.
     pub fn source_member(&self) -> Option<MemberKind> {
-        row(self.operation.member_source).map(|_| Member::from_raw(self.operation.member_source).kind())
+        self.row_of(&[Kind::Membership], self.operation.member_source)
+            .map(|_| Member::from_raw(self.operation.member_source).kind())
     }
 
     /// The member as a row of the target, if it exists there.
     pub fn target_member(&self) -> Option<MemberKind> {
-        row(self.operation.member_target).map(|_| Member::from_raw(self.operation.member_target).kind())
+        self.row_of(&[Kind::Membership], self.operation.member_target)
+            .map(|_| Member::from_raw(self.operation.member_target).kind())
     }
 
     /// The source's snapshot, to look up members.
@@ -118,6 +120,12 @@ impl<'w> ApprovedOperation<'w> {
     /// The target's snapshot, to look up members.
     pub fn target(&self) -> &'w Snapshot {
         self.target
+    }
+
+    /// A row number of this operation, if it is one of these kinds: rows of people and of groups are counted apart, so
+    /// a row must never be looked up on the wrong side.
+    fn row_of(&self, kinds: &[Kind], number: u32) -> Option<usize> {
+        row(number).filter(|_| kinds.contains(&self.operation.verb.kind()))
     }
 
     /// Uses the right up against what the target answered.
