@@ -61,8 +61,12 @@ impl Step {
                 tools::run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?, progress)
             }
             Self::Generated => generate::check(),
-            Self::Unit => tools::run(&mut cargo(&["test", "--workspace", "--lib", "--bins"])?, progress),
-            Self::Integration => tools::run(&mut cargo(&["test", "--workspace", "--test", "*"])?, progress),
+            Self::Unit => {
+                tools::run(&mut cargo(&["test", "--workspace", "--no-fail-fast", "--lib", "--bins"])?, progress)
+            }
+            Self::Integration => {
+                tools::run(&mut cargo(&["test", "--workspace", "--no-fail-fast", "--test", "*"])?, progress)
+            }
             Self::Doc => tools::run(&mut cargo(&["test", "--workspace", "--doc"])?, progress),
             Self::Chart => chart(progress),
         }

@@ -63,7 +63,7 @@ fn exactly_one(path: &str, source: FieldSource) -> Result<Value, ConvertError> {
 mod tests {
     use super::*;
 
-    fn spec(mapping: api::Mapping) -> DirectorySyncSpec {
+    fn spec(mapping: &api::Mapping) -> DirectorySyncSpec {
         let spec = serde_json::json!({
             "source": { "ldap": {
                 "urls": ["ldaps://ldap.example.com"],
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn the_preset_asks_for_what_every_openldap_has() {
-        let (user, group) = mapping(&spec(api::Mapping::default())).unwrap();
+        let (user, group) = mapping(&spec(&api::Mapping::default())).unwrap();
         assert_eq!(user.attributes(), ["entryUUID", "mail", "givenName", "sn", "cn"]);
         assert!(group.attributes().contains(&"member".to_owned()));
     }
@@ -94,14 +94,14 @@ mod tests {
     #[test]
     fn a_mistake_in_an_expression_is_named_with_its_field_and_place() {
         let wrong = FieldSource { cel: Some("'/' + entry.ou[0".into()), ..FieldSource::default() };
-        let error = mapping(&spec(org_unit(wrong))).unwrap_err().to_string();
+        let error = mapping(&spec(&org_unit(wrong))).unwrap_err().to_string();
         assert!(error.starts_with("spec.mapping.user.orgUnit.cel: line 1, column "), "{error}");
     }
 
     #[test]
     fn a_field_taken_from_two_places_is_refused_without_an_api_server_too() {
         let both = FieldSource { attribute: Some("ou".into()), value: Some("/Staff".into()), ..FieldSource::default() };
-        let error = mapping(&spec(org_unit(both))).unwrap_err().to_string();
+        let error = mapping(&spec(&org_unit(both))).unwrap_err().to_string();
         assert!(error.starts_with("spec.mapping.user.orgUnit: take the field from exactly one"), "{error}");
     }
 }
