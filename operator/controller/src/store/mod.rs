@@ -1,10 +1,12 @@
 //! What is kept in the cluster between runs: plans, state and approvals, as kinds of their own, so that nobody needs a
 //! right to Secrets to review or to approve.
 
+pub mod approvals;
 mod error;
 mod plans;
 mod state;
 
+pub use approvals::Approvals;
 pub use error::StoreError;
 pub use plans::{Plans, StoredPlan};
 pub use state::{Remembered, States};
