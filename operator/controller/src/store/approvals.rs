@@ -42,13 +42,13 @@ impl Approvals {
         approval: &DirectorySyncApproval,
         status: &DirectorySyncApprovalStatus,
     ) -> Result<DirectorySyncApproval, StoreError> {
-        let patch = serde_json::json!({
+        let patch = Patch::Merge(serde_json::json!({
             "metadata": { "resourceVersion": approval.resource_version() },
             "status": status,
-        });
+        }));
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let name = approval.name_any();
-        let patched = self.0.patch_status(&name, &params, &Patch::Merge(&patch));
+        let patched = self.0.patch_status(&name, &params, &patch);
         Ok(call("write the status of an approval", patched).await?)
     }
 }
