@@ -316,6 +316,10 @@ impl Compare<'_, '_> {
     fn pair(&self, row: u32, target: u32, people: &People, draft: &mut Draft) {
         let (from, to) = (self.world.source.user(row as usize), self.world.target.user(target as usize));
         let standing = people.matches.standing(target);
+        let is_marked = !self.fields.contains(Field::ExternalId) || from.id() == to.external_id();
+        if standing == Standing::Managed && is_marked && from.fingerprint() == to.fingerprint() {
+            return;
+        }
         if standing == Standing::Marked && self.world.rules.adoption == Adoption::None {
             draft.warn(WarningKind::NotAdopted, Kind::User, label(to));
             return;

@@ -5,6 +5,8 @@ use super::{
     Skipped, Snapshot, UserColumns, UserRecord,
 };
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 /// Row of a person in the snapshot being built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UserRow(pub(super) u32);
@@ -74,6 +76,7 @@ impl SnapshotBuilder {
             columns.attribute_values.push(value)?;
         }
         columns.attribute_ends.push(row_number(columns.attribute_names.len())?);
+        columns.fingerprints.push(fingerprint(record));
         self.references.references.users.push(reference);
         self.index(reference, Member::user(row));
         Ok(row)
@@ -178,6 +181,19 @@ impl SnapshotBuilder {
             .bucket()
         });
     }
+}
+
+/// A hash over everything that is compared between two sides. The keys are fixed: both sides need the same, and nobody
+/// gains by making two records of one person collide.
+fn fingerprint(record: &UserRecord) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for text in [&record.address, &record.given_name, &record.family_name, &record.display_name, &record.org_unit] {
+        text.hash(&mut hasher);
+    }
+    record.active.hash(&mut hasher);
+    record.aliases.hash(&mut hasher);
+    record.attributes.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A row number below 2³¹, which leaves the top bit of a [`Member`] free.

@@ -43,6 +43,8 @@ struct UserColumns {
     attribute_values: TextColumn,
     attribute_ends: Vec<u32>,
     attribute_interner: Interner,
+    /// Of everything but ids and versions.
+    fingerprints: Vec<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -303,6 +305,12 @@ impl<'s> User<'s> {
             let name = columns.attribute_names.get(at).map_or("", |&symbol| columns.attribute_interner.get(symbol));
             (name, columns.attribute_values.get(at))
         })
+    }
+
+    /// A hash over everything but ids and versions. People with one fingerprint have the same values (SipHash over 64
+    /// bits: the chance that two different people share it is below 10⁻¹⁹).
+    pub(crate) fn fingerprint(self) -> Option<u64> {
+        self.columns().fingerprints.get(self.row).copied()
     }
 
     /// The name by which groups of the same directory refer to this person; kept of a source only.

@@ -12,38 +12,82 @@ pub struct ColumnFull;
 #[derive(Debug, Clone, Default)]
 pub struct TextColumn {
     text: String,
-    /// How many rows come before the first text: a column that nobody has a value in takes no memory.
-    blank: usize,
-    ends: Vec<u32>,
+    offsets: Offsets,
+}
+
+/// Where the rows end. A column of UUIDs, or one that nobody has a value in, needs no list of ends.
+#[derive(Debug, Clone)]
+enum Offsets {
+    /// All rows have one length.
+    Even { length: u32, rows: usize },
+    /// They have not.
+    Ends(Vec<u32>),
+}
+
+impl Default for Offsets {
+    fn default() -> Self {
+        Self::Even { length: 0, rows: 0 }
+    }
+}
+
+impl Offsets {
+    fn push(&mut self, length: u32, end: u32) {
+        match self {
+            Self::Even { length: even, rows } if *rows == 0 || *even == length => {
+                *even = length;
+                *rows += 1;
+            }
+            Self::Even { length: even, rows } => {
+                let mut ends: Vec<u32> =
+                    (1..=*rows).map(|row| u32::try_from(row).unwrap_or(u32::MAX).saturating_mul(*even)).collect();
+                ends.push(end);
+                *self = Self::Ends(ends);
+            }
+            Self::Ends(ends) => ends.push(end),
+        }
+    }
+
+    fn range(&self, row: usize) -> Option<(usize, usize)> {
+        match self {
+            Self::Even { length, rows } => {
+                (row < *rows).then(|| (row * *length as usize, (row + 1) * *length as usize))
+            }
+            Self::Ends(ends) => {
+                let start = if row == 0 { 0 } else { *ends.get(row - 1)? };
+                Some((start as usize, *ends.get(row)? as usize))
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Even { rows, .. } => *rows,
+            Self::Ends(ends) => ends.len(),
+        }
+    }
 }
 
 impl TextColumn {
     /// Appends a value as the next row.
     pub fn push(&mut self, value: &str) -> Result<(), ColumnFull> {
+        let length = u32::try_from(value.len()).map_err(|_| ColumnFull)?;
         let end = u32::try_from(self.text.len() + value.len()).map_err(|_| ColumnFull)?;
         if self.len() >= (1 << 31) {
             return Err(ColumnFull);
         }
-        if end == 0 {
-            self.blank += 1;
-            return Ok(());
-        }
         self.text.push_str(value);
-        self.ends.push(end);
+        self.offsets.push(length, end);
         Ok(())
     }
 
     /// The value of a row; empty where the row does not exist.
     pub fn get(&self, row: usize) -> &str {
-        let Some(row) = row.checked_sub(self.blank) else { return "" };
-        let Some(&end) = self.ends.get(row) else { return "" };
-        let start = if row == 0 { 0 } else { self.ends[row - 1] };
-        &self.text[start as usize..end as usize]
+        self.offsets.range(row).and_then(|(start, end)| self.text.get(start..end)).unwrap_or_default()
     }
 
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        self.blank + self.ends.len()
+        self.offsets.len()
     }
 
     /// Whether there is no row.
@@ -54,7 +98,9 @@ impl TextColumn {
     /// Gives back the memory that growing reserved.
     pub fn shrink(&mut self) {
         self.text.shrink_to_fit();
-        self.ends.shrink_to_fit();
+        if let Offsets::Ends(ends) = &mut self.offsets {
+            ends.shrink_to_fit();
+        }
     }
 }
 
@@ -149,12 +195,14 @@ mod tests {
 
     #[test]
     fn rows_come_back_as_they_were_pushed() {
-        let mut column = TextColumn::default();
-        for text in ["", "", "ada", "", "größe"] {
-            column.push(text).unwrap();
+        for texts in [&["ada", "", "größe"][..], &["", "", "a"], &["even", "rows", "last", "odd"], &["one"]] {
+            let mut column = TextColumn::default();
+            for text in texts {
+                column.push(text).unwrap();
+            }
+            assert_eq!((0..column.len()).map(|row| column.get(row)).collect::<Vec<_>>(), texts);
+            assert_eq!(column.get(texts.len()), "");
         }
-        assert_eq!(column.len(), 5);
-        assert_eq!((0..6).map(|row| column.get(row)).collect::<Vec<_>>(), ["", "", "ada", "", "größe", ""]);
     }
 
     #[test]

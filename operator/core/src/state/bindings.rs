@@ -9,12 +9,17 @@ use std::hash::{BuildHasher, RandomState};
 #[derive(Debug, Clone, Default)]
 struct IdColumn {
     bytes: Vec<u8>,
+    rows: usize,
+    /// Where the rows end; none as long as every row is a UUID.
     ends: Vec<u32>,
 }
 
 /// First byte of an id that is kept as text, and of one that is kept as the 16 bytes of a UUID.
 const TEXT: u8 = 0;
 const UUID: u8 = 1;
+
+/// Bytes of a UUID in the column.
+const UUID_ROW: usize = 17;
 
 /// An id as the column holds it.
 struct Packed {
@@ -95,15 +100,25 @@ fn unpack(bytes: &[u8]) -> String {
 impl IdColumn {
     fn push(&mut self, id: &Packed) -> bool {
         let Ok(end) = u32::try_from(self.bytes.len() + id.bytes().len()) else { return false };
+        if self.ends.is_empty() && id.bytes().len() != UUID_ROW {
+            let ends = (1..=self.rows).map(|row| u32::try_from(row * UUID_ROW).unwrap_or(u32::MAX));
+            self.ends = ends.collect();
+            self.ends.push(end);
+        } else if !self.ends.is_empty() {
+            self.ends.push(end);
+        }
         self.bytes.extend_from_slice(id.bytes());
-        self.ends.push(end);
+        self.rows += 1;
         true
     }
 
     fn get(&self, row: usize) -> &[u8] {
+        if self.ends.is_empty() {
+            return self.bytes.get(row * UUID_ROW..(row + 1) * UUID_ROW).unwrap_or_default();
+        }
         let Some(&end) = self.ends.get(row) else { return &[] };
         let start = if row == 0 { 0 } else { self.ends[row - 1] };
-        &self.bytes[start as usize..end as usize]
+        self.bytes.get(start as usize..end as usize).unwrap_or_default()
     }
 }
 
@@ -160,7 +175,8 @@ impl Bindings {
             return false;
         }
         if !self.target.push(&Packed::of(target.unwrap_or_default())) {
-            self.target.ends.push(u32::try_from(self.target.bytes.len()).unwrap_or(u32::MAX));
+            // No room for more ids: what cannot be bound stays a claim.
+            self.target.push(&Packed::of(""));
         }
         let (ids, hasher) = (&self.source, &self.hasher);
         self.index.insert_unique(hasher.hash_one(key.bytes()), row, |&row| hasher.hash_one(ids.get(row as usize)));
@@ -172,7 +188,7 @@ impl Bindings {
 
     /// How many are remembered.
     pub fn len(&self) -> usize {
-        self.source.ends.len()
+        self.source.rows
     }
 
     /// Whether nothing is remembered.
