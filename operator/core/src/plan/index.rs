@@ -64,7 +64,7 @@ impl AddressIndex {
 
 /// The hash of an address's comparison key, without an allocation for the usual address.
 fn folded_hash(hasher: &RandomState, text: &str) -> u64 {
-    let mut folded = [0_u8; 256];
+    let mut folded = [0_u8; 64];
     match folded.get_mut(..text.len()) {
         Some(folded) if text.is_ascii() => {
             folded.copy_from_slice(text.as_bytes());

@@ -40,6 +40,8 @@ pub(crate) struct Matches {
     pub(crate) source_of: Vec<u32>,
     /// By row of the target.
     pub(crate) standing: Vec<Standing>,
+    /// By row of the target: known to bear the id of the source object it is matched with.
+    marked: Vec<bool>,
     /// Objects of ours whose source object was not read: row of the target, position in the state.
     pub(crate) missing: Vec<(u32, usize)>,
     /// Rows of the source whose id another row has too.
@@ -59,6 +61,11 @@ impl Matches {
 
     pub(crate) fn standing(&self, target: u32) -> Standing {
         self.standing.get(target as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether the pair is known to have one id, so that it need not be compared. `false` says nothing.
+    pub(super) fn is_marked(&self, target: u32) -> bool {
+        self.marked.get(target as usize).copied().unwrap_or_default()
     }
 
     pub(super) fn pair(&mut self, source: u32, target: u32, standing: Standing) {
@@ -139,6 +146,7 @@ pub(super) fn by_identity<'f>(source: Rows<'f>, target: Rows<'f>, state: &'f Bin
         target_of: vec![NO_ROW; source.count],
         source_of: vec![NO_ROW; target.count],
         standing: vec![Standing::Unmanaged; target.count],
+        marked: vec![false; target.count],
         ..Matches::default()
     };
     let sources = Sources::read(source, state, &mut matches.shared_ids);
@@ -157,7 +165,12 @@ pub(super) fn by_identity<'f>(source: Rows<'f>, target: Rows<'f>, state: &'f Bin
             }
         }
         match identity.and_then(|identity| seated.get_mut(identity).map(|slot| (identity, slot))) {
-            Some((position, slot)) if state.is_bound_to(position, (target.id)(row)) => *slot = row,
+            Some((position, slot)) if state.is_bound_to(position, (target.id)(row)) => {
+                *slot = row;
+                if let Some(marked) = matches.marked.get_mut(row as usize) {
+                    *marked = true;
+                }
+            }
             _ => unseated.push(row),
         }
     }

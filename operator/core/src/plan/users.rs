@@ -316,7 +316,9 @@ impl Compare<'_, '_> {
     fn pair(&self, row: u32, target: u32, people: &People, draft: &mut Draft) {
         let (from, to) = (self.world.source.user(row as usize), self.world.target.user(target as usize));
         let standing = people.matches.standing(target);
-        let is_marked = !self.fields.contains(Field::ExternalId) || from.id() == to.external_id();
+        let is_marked = people.matches.is_marked(target)
+            || !self.fields.contains(Field::ExternalId)
+            || from.id() == to.external_id();
         if standing == Standing::Managed && is_marked && from.fingerprint() == to.fingerprint() {
             return;
         }

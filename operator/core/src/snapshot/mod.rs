@@ -118,6 +118,14 @@ impl Member {
         Self(if is_group { row | Self::GROUP } else { row })
     }
 
+    /// The number, well mixed (the finaliser of SplitMix64).
+    pub(crate) const fn mixed(self) -> u64 {
+        let mixed = (self.0 as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
     /// Whether this is a nested group.
     pub const fn is_group(self) -> bool {
         self.0 & Self::GROUP != 0

@@ -137,6 +137,37 @@ impl Times {
     }
 }
 
+/// The hash of a packed id. UUIDs are random already, so two keyed multiplications suffice for them.
+#[derive(Debug, Clone)]
+struct IdHasher {
+    keys: (u64, u64),
+    texts: RandomState,
+}
+
+impl Default for IdHasher {
+    fn default() -> Self {
+        let texts = RandomState::new();
+        Self { keys: (texts.hash_one(1), texts.hash_one(2)), texts }
+    }
+}
+
+impl IdHasher {
+    fn hash(&self, packed: &[u8]) -> u64 {
+        let halves = packed.strip_prefix(&[UUID]).and_then(|uuid| uuid.split_first_chunk::<8>());
+        let Some((high, Ok(low))) = halves.map(|(high, low)| (high, <[u8; 8]>::try_from(low))) else {
+            return self.texts.hash_one(packed);
+        };
+        let (high, low) = (u64::from_le_bytes(*high), u64::from_le_bytes(low));
+        let fold = |a: u64, b: u64| {
+            let product = u128::from(a) * u128::from(b);
+            #[allow(clippy::cast_possible_truncation, reason = "both halves are taken")]
+            let folded = product as u64 ^ (product >> 64) as u64;
+            folded
+        };
+        fold(fold(high ^ self.keys.0, low ^ self.keys.1), self.keys.0 | 1)
+    }
+}
+
 /// One remembered object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
@@ -153,7 +184,7 @@ pub struct Binding {
 pub struct Bindings {
     source: IdColumn,
     target: IdColumn,
-    hasher: RandomState,
+    hasher: IdHasher,
     index: HashTable<u32>,
     times: BTreeMap<u32, Times>,
 }
@@ -179,7 +210,7 @@ impl Bindings {
             self.target.push(&Packed::of(""));
         }
         let (ids, hasher) = (&self.source, &self.hasher);
-        self.index.insert_unique(hasher.hash_one(key.bytes()), row, |&row| hasher.hash_one(ids.get(row as usize)));
+        self.index.insert_unique(hasher.hash(key.bytes()), row, |&row| hasher.hash(ids.get(row as usize)));
         if !times.is_empty() {
             self.times.insert(row, times);
         }
@@ -202,7 +233,7 @@ impl Bindings {
     }
 
     fn find_packed(&self, key: &Packed) -> Option<usize> {
-        let hash = self.hasher.hash_one(key.bytes());
+        let hash = self.hasher.hash(key.bytes());
         self.index.find(hash, |&row| self.source.get(row as usize) == key.bytes()).map(|&row| row as usize)
     }
 
@@ -252,7 +283,7 @@ impl PartialEq for Bindings {
         self.len() == other.len()
             && (0..self.len()).all(|row| {
                 let key = self.source.get(row);
-                let hash = other.hasher.hash_one(key);
+                let hash = other.hasher.hash(key);
                 other.index.find(hash, |&at| other.source.get(at as usize) == key).is_some_and(|&at| {
                     other.target.get(at as usize) == self.target.get(row) && other.times(at as usize) == self.times(row)
                 })
