@@ -59,6 +59,7 @@ pub fn expires_after(text: &str) -> Result<SignedDuration, ConvertError> {
 }
 
 /// An approval as the gate judges it; `None` if what it names is no digest.
+#[allow(clippy::implicit_hasher, reason = "the gate takes the standard set")]
 pub fn judged(
     approval: &DirectorySyncApproval,
     operations: Option<HashSet<Digest>>,
