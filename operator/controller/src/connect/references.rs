@@ -64,6 +64,11 @@ impl Versions {
     pub fn note(&mut self, kind: Kind, name: &str, version: Option<String>) {
         self.0.insert((kind, name.to_owned()), version);
     }
+
+    /// What was looked at.
+    pub fn names(&self) -> impl Iterator<Item = (Kind, &str)> {
+        self.0.keys().map(|(kind, name)| (*kind, name.as_str()))
+    }
 }
 
 /// Reads from one namespace of a cluster, by `get` alone.

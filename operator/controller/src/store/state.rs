@@ -1,14 +1,14 @@
 //! What is remembered: immutable parts, and a head that says which of them are valid.
 
 use super::{StoreError, hex, owned, selector, stem};
-use crate::cluster::{call, found};
+use crate::cluster::{FIELD_MANAGER, call, found};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use directory_sync_api::plan::{Encoding, MAX_PART_BYTES};
 use directory_sync_api::state::{STATE_VERSION, StateHead, StatePart};
 use directory_sync_api::{DirectorySync, DirectorySyncState, DirectorySyncStateSpec};
 use directory_sync_core::state::State;
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use sha2::{Digest as _, Sha256};
 
@@ -125,7 +125,9 @@ impl States {
             return Ok(call("write the state", self.0.create(&PostParams::default(), &head)).await?);
         }
         head.metadata.resource_version = resource_version;
-        Ok(call("write the state", self.0.replace(&head.name_any(), &PostParams::default(), &head)).await?)
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(&head);
+        Ok(call("write the state", self.0.patch(&head.name_any(), &params, &patch)).await?)
     }
 
     /// Deletes all parts but those of the state with this checksum.

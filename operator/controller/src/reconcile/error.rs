@@ -1,0 +1,76 @@
+//! Why a run did not come to its end.
+
+use crate::cluster::ClusterError;
+use crate::connect::ConnectError;
+use crate::schedule::ScheduleError;
+use crate::store::StoreError;
+use directory_sync_api::conditions::{Cause, Health};
+use directory_sync_api::convert::ConvertError;
+use directory_sync_core::disposition::{Classified, Disposition};
+
+/// Why a run did not come to its end. The plan before it still stands.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// The spec cannot be used.
+    #[error(transparent)]
+    Spec(#[from] ConvertError),
+    /// The schedule cannot be followed.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// Something that the spec refers to is missing.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The source was not read whole.
+    #[error("{0}")]
+    Source(Box<dyn Classified>),
+    /// The target was not read whole.
+    #[error("{0}")]
+    Target(Box<dyn Classified>),
+    /// Plans, state or approvals could not be read or kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The API server did not do what was asked.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The resource is another than when the run began.
+    #[error("the resource was changed while the run was under way, so nothing was sent; the next run follows at once")]
+    Superseded,
+}
+
+impl ReconcileError {
+    fn inner(&self) -> Option<&dyn Classified> {
+        match self {
+            Self::Spec(error) => Some(error),
+            Self::Schedule(error) => Some(error),
+            Self::Connect(error) => Some(error),
+            Self::Source(error) | Self::Target(error) => Some(error.as_ref()),
+            Self::Store(error) => Some(error),
+            Self::Cluster(error) => Some(error),
+            Self::Superseded => None,
+        }
+    }
+
+    /// Reason and sentence for the conditions.
+    pub fn cause(&self) -> Cause {
+        Cause::new(self.reason(), self.to_string())
+    }
+
+    /// What is learnt about the source and the target.
+    pub fn health(&self) -> (Health, Health) {
+        match self {
+            Self::Source(_) => (Health::Unhealthy(self.cause()), Health::Unchanged),
+            Self::Target(_) => (Health::Unchanged, Health::Unhealthy(self.cause())),
+            _ => (Health::Unchanged, Health::Unchanged),
+        }
+    }
+}
+
+impl Classified for ReconcileError {
+    fn disposition(&self) -> Disposition {
+        self.inner().map_or(Disposition::Retry, Classified::disposition)
+    }
+
+    fn reason(&self) -> &'static str {
+        self.inner().map_or("SpecChanged", Classified::reason)
+    }
+}

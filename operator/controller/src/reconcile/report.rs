@@ -1,0 +1,287 @@
+//! The status, built from the judged plan and from the target's answers and from nothing else.
+
+use super::number;
+use super::read::World;
+use crate::store::StoredPlan;
+use directory_sync_api::DirectorySync;
+use directory_sync_api::conditions::{Cause, Health, Held, Observation, Outcome, conditions};
+use directory_sync_api::status::{
+    AddRemoveCounts, AppliedStatus, Change, DirectorySyncStatus, EffectiveRules, Failure, GroupCounts, HistoryEntry,
+    Hold, MAX_CHANGES, MAX_FAILURES, MAX_HISTORY, MAX_NOTES, PlanStatus, PlanSummary, RunOutcome, SideStatus,
+    StoredPlan as StoredStatus, UserCounts,
+};
+use directory_sync_api::sync::PlanDetail;
+use directory_sync_core::applied::{Answer, Applied};
+use directory_sync_core::gate::Judgement;
+use directory_sync_core::plan::Summary;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+use std::time::Duration;
+
+/// What a run found and did.
+pub struct Report<'r> {
+    /// The resource.
+    pub sync: &'r DirectorySync,
+    /// What was read.
+    pub world: &'r World,
+    /// What was planned, and what of it waits.
+    pub judgement: &'r Judgement<'r>,
+    /// What the target answered.
+    pub applied: &'r Applied,
+    /// Where the plan is kept; `None` if it is too large.
+    pub stored: Option<StoredPlan>,
+    /// Name of the approval that was judged.
+    pub used: Option<String>,
+}
+
+impl Report<'_> {
+    /// The status after the run. What this run says nothing about is kept.
+    pub fn status(self, now: Timestamp) -> DirectorySyncStatus {
+        let at = Time(now);
+        let before = self.sync.status.clone().unwrap_or_default();
+        let generation = self.sync.metadata.generation.unwrap_or_default();
+        let observation = Observation {
+            outcome: self.outcome(),
+            source: Health::Healthy,
+            target: Health::Healthy,
+            held: self.held(),
+        };
+        let summary = signs(self.judgement.plan().summary());
+        let counts = self.judgement.plan().counts();
+        let source = SideStatus {
+            users: number(counts.source.users),
+            groups: number(counts.source.groups),
+            memberships: number(counts.source.memberships),
+            managed_users: None,
+            managed_groups: None,
+            read_at: at.clone(),
+            duration: seconds(self.world.source_took),
+        };
+        let target = SideStatus {
+            users: number(counts.target.users),
+            groups: number(counts.target.groups),
+            memberships: number(counts.target.memberships),
+            managed_users: Some(number(counts.managed.users)),
+            managed_groups: Some(number(counts.managed.groups)),
+            read_at: at.clone(),
+            duration: seconds(self.world.target_took),
+        };
+        DirectorySyncStatus {
+            observed_generation: generation,
+            conditions: conditions(&observation, &before.conditions, generation, &at),
+            source: Some(source),
+            target: Some(target),
+            plan: Some(self.plan(&at)),
+            plan_summary: Some(summary.clone()),
+            last_applied: self.sent(&at).or(before.last_applied),
+            history: self.history(before.history, &at, summary),
+            last_run_time: Some(at),
+            next_run_time: None,
+            last_handled_reconcile_at: before.last_handled_reconcile_at,
+        }
+    }
+
+    fn digest(&self) -> String {
+        self.judgement.plan().digest().to_string()
+    }
+
+    fn outcome(&self) -> Outcome {
+        let (succeeded, failed) = (self.applied.succeeded(), self.applied.failed());
+        if failed > 0 {
+            let first = self.applied.outcomes().iter().find_map(|outcome| match outcome.answer() {
+                Answer::Failed { reason, .. } | Answer::NotSent { reason } => Some(*reason),
+                Answer::Done { .. } | Answer::AlreadyDone { .. } => None,
+            });
+            return Outcome::Failed(Cause::new(
+                "ApplyPartiallyFailed",
+                format!(
+                    "The target did {succeeded} changes and did not do {failed} ({}); status.lastApplied.failures shows \
+                     the first of them.",
+                    first.unwrap_or("Failed")
+                ),
+            ));
+        }
+        let waiting = self.judgement.waiting_count();
+        let message = match (succeeded, waiting) {
+            (0, 0) => "The target is like the source.".to_owned(),
+            (_, 0) => format!("{succeeded} changes were made."),
+            (0, _) => self.instruction(),
+            _ => format!("{succeeded} changes were made. {}", self.instruction()),
+        };
+        Outcome::Ready { message }
+    }
+
+    fn held(&self) -> Held {
+        match self.judgement.holds().first() {
+            Some(hold) if self.judgement.waiting_count() > 0 => {
+                Held::Waiting(Cause::new(hold.reason(), self.instruction()))
+            }
+            _ => Held::Nothing,
+        }
+    }
+
+    /// What waits, why, and what a person can do about it.
+    fn instruction(&self) -> String {
+        let holds: Vec<_> = self.judgement.holds().iter().map(ToString::to_string).collect();
+        let reasons: Vec<_> = self.judgement.holds().iter().map(directory_sync_core::gate::Hold::reason).collect();
+        let what_to_do = if reasons.contains(&"NotApplied") {
+            "look at status.plan, then set spec.apply: true".to_owned()
+        } else if reasons.iter().any(|reason| matches!(*reason, "LimitExceeded" | "SourceShrunk" | "ApprovalRequired"))
+        {
+            format!(
+                "look at status.plan, then create a DirectorySyncApproval with spec.sync: {}, spec.plan: {} and your \
+                 user name as spec.approvedBy",
+                self.sync.name_any(),
+                self.digest()
+            )
+        } else {
+            "the plan names them".to_owned()
+        };
+        format!("{} changes wait: {}; {what_to_do}.", self.judgement.waiting_count(), holds.join("; "))
+    }
+
+    fn plan(&self, at: &Time) -> PlanStatus {
+        let plan = self.judgement.plan();
+        let count = if self.sync.spec.plan_detail == PlanDetail::CountsOnly { 0 } else { MAX_CHANGES };
+        let changes = self.judgement.sample(count).into_iter().map(|(_, operation)| {
+            let words = plan.plan().describe(operation);
+            let detail = words.detail();
+            Change {
+                verb: words.verb.to_string(),
+                subject: cut(words.subject(), 512),
+                detail: (!detail.is_empty()).then(|| cut(&detail, 1024)),
+                reason: words.reason.to_string(),
+            }
+        });
+        PlanStatus {
+            digest: self.digest(),
+            summary: counts(plan.summary()),
+            held: self.judgement.holds().iter().take(MAX_NOTES).map(|hold| self.hold(hold)).collect(),
+            effective: EffectiveRules::of(&self.sync.spec),
+            warnings: plan.warnings().iter().take(MAX_NOTES).map(|warning| cut(&warning.to_string(), 1024)).collect(),
+            warning_count: number(plan.warnings().iter().map(|warning| warning.count).sum()),
+            changes: changes.collect(),
+            stored: self.stored.as_ref().map(|stored| StoredStatus {
+                name: stored.name.clone(),
+                parts: i32::try_from(stored.parts).unwrap_or(i32::MAX),
+                bytes: number(stored.bytes as u64),
+                complete: true,
+            }),
+            planned_at: at.clone(),
+        }
+    }
+
+    fn hold(&self, hold: &directory_sync_core::gate::Hold) -> Hold {
+        Hold {
+            reason: hold.reason().to_owned(),
+            limit: hold.limit(),
+            planned: hold.planned().map(number),
+            allowed: hold.allowed().map(number),
+            waiting: number(self.judgement.waiting_for(hold)),
+        }
+    }
+
+    fn sent(&self, at: &Time) -> Option<AppliedStatus> {
+        let outcomes = self.applied.outcomes();
+        if outcomes.is_empty() {
+            return None;
+        }
+        let succeeded = outcomes.iter().filter(|outcome| outcome.succeeded()).map(|outcome| outcome.verb());
+        let failures = outcomes.iter().filter_map(|outcome| {
+            let (reason, message) = match outcome.answer() {
+                Answer::Failed { reason, message } => (*reason, message.as_str()),
+                Answer::NotSent { reason } => (*reason, "It was not sent."),
+                Answer::Done { .. } | Answer::AlreadyDone { .. } => return None,
+            };
+            let words = self.judgement.plan().plan().describe(outcome.operation());
+            let counts_only = self.sync.spec.plan_detail == PlanDetail::CountsOnly;
+            Some(Failure {
+                verb: words.verb.to_string(),
+                subject: cut(if counts_only { &words.id } else { words.subject() }, 512),
+                reason: reason.to_owned(),
+                message: if counts_only { String::new() } else { cut(message, 1024) },
+            })
+        });
+        Some(AppliedStatus {
+            digest: self.digest(),
+            at: at.clone(),
+            succeeded: number(self.applied.succeeded()),
+            failed: number(self.applied.failed()),
+            summary: signs(Summary::of(succeeded)),
+            approval: self.used.clone(),
+            failures: failures.take(MAX_FAILURES).collect(),
+        })
+    }
+
+    fn history(&self, mut history: Vec<HistoryEntry>, at: &Time, summary: String) -> Vec<HistoryEntry> {
+        let digest = self.digest();
+        let outcome = if self.applied.failed() > 0 {
+            RunOutcome::PartlyFailed
+        } else if self.judgement.plan().operations().is_empty() {
+            RunOutcome::NothingToDo
+        } else if self.judgement.waiting_count() == 0 {
+            RunOutcome::Applied
+        } else if self.sync.spec.apply {
+            RunOutcome::Held
+        } else {
+            RunOutcome::Planned
+        };
+        let is_news = !self.applied.outcomes().is_empty()
+            || history.first().is_none_or(|last| last.digest != digest || last.outcome != outcome);
+        if is_news {
+            let (succeeded, failed) = (number(self.applied.succeeded()), number(self.applied.failed()));
+            history.insert(0, HistoryEntry { digest, at: at.clone(), outcome, summary, succeeded, failed });
+            history.truncate(MAX_HISTORY);
+        }
+        history
+    }
+}
+
+/// The status after a run that did not come to its end: what was known before, and why.
+pub fn failed(sync: &DirectorySync, outcome: Outcome, health: (Health, Health), now: Timestamp) -> DirectorySyncStatus {
+    let at = Time(now);
+    let generation = sync.metadata.generation.unwrap_or_default();
+    let mut status = sync.status.clone().unwrap_or_default();
+    let observation = Observation { outcome, source: health.0, target: health.1, held: Held::Unchanged };
+    status.conditions = conditions(&observation, &status.conditions, generation, &at);
+    status.observed_generation = generation;
+    status
+}
+
+/// `+14 ~3 −0`.
+fn signs(summary: Summary) -> String {
+    format!("+{} ~{} \u{2212}{}", summary.added(), summary.changed(), summary.removed())
+}
+
+fn counts(summary: Summary) -> PlanSummary {
+    let Summary { users, groups, aliases, memberships } = summary;
+    PlanSummary {
+        users: UserCounts {
+            create: number(users.create),
+            adopt: number(users.adopt),
+            update: number(users.update),
+            moved: number(users.moved),
+            restore: number(users.restore),
+            suspend: number(users.suspend),
+            delete: number(users.delete),
+        },
+        groups: GroupCounts {
+            create: number(groups.create),
+            adopt: number(groups.adopt),
+            update: number(groups.update),
+            delete: number(groups.delete),
+        },
+        aliases: AddRemoveCounts { add: number(aliases.add), remove: number(aliases.remove) },
+        memberships: AddRemoveCounts { add: number(memberships.add), remove: number(memberships.remove) },
+    }
+}
+
+fn seconds(took: Duration) -> String {
+    format!("{:.1}s", took.as_secs_f64())
+}
+
+/// The schema counts characters.
+fn cut(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
+}
