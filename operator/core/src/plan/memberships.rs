@@ -10,6 +10,7 @@ use crate::operation::{Kind, NO_ROW, Operation, Reason, Verb};
 use crate::snapshot::{Group, Member, MemberKind};
 
 /// Where a member of the source is in the target.
+#[derive(Clone, Copy)]
 enum Seat {
     There(Member),
     Coming,
@@ -29,6 +30,7 @@ enum Origin {
 /// Plans the members of all groups.
 pub(super) fn plan(world: World<'_, '_>, people: &People, groups: &Groups, draft: &mut Draft) {
     let compare = Compare { world, people, groups };
+    let seats: Vec<Seat> = rows(world.source.user_count()).map(|row| compare.seat(Member::of(false, row))).collect();
     for row in rows(world.target.group_count()) {
         if groups.matches.standing(row) == Standing::Managed {
             let members = world.target.group(row as usize).members();
@@ -62,7 +64,7 @@ pub(super) fn plan(world: World<'_, '_>, people: &People, groups: &Groups, draft
             draft.warn(WarningKind::MembersUnknown, Kind::Group, groups::label(group));
             continue;
         }
-        compare.members(row, group, target, &mut wanted, draft);
+        compare.members(row, group, target, &seats, &mut wanted, draft);
     }
 }
 
@@ -86,8 +88,16 @@ impl<'w> Compare<'_, 'w> {
         }
     }
 
-    /// `wanted` is memory to be reused.
-    fn members(&self, row: u32, group: Group<'w>, target: Option<u32>, wanted: &mut Vec<Member>, draft: &mut Draft) {
+    /// `seats` are those of the people of the source; `wanted` is memory to be reused.
+    fn members(
+        &self,
+        row: u32,
+        group: Group<'w>,
+        target: Option<u32>,
+        seats: &[Seat],
+        wanted: &mut Vec<Member>,
+        draft: &mut Draft,
+    ) {
         wanted.clear();
         let present = target.map(|target| self.world.target.group(target as usize).members()).unwrap_or_default();
         let mut nested = 0;
@@ -105,7 +115,12 @@ impl<'w> Compare<'_, 'w> {
                 nested += 1;
                 continue;
             }
-            match self.seat(member) {
+            let seat = if member.is_group() {
+                self.seat(member)
+            } else {
+                seats.get(member.row() as usize).copied().unwrap_or(Seat::Nowhere)
+            };
+            match seat {
                 Seat::There(there) => wanted.push(there),
                 Seat::Coming => {
                     draft.operations.push(operation(Verb::AddMember, Reason::NewInSource, member.raw(), NO_ROW));

@@ -9,6 +9,7 @@ use crate::capabilities::{Field, Fields};
 use crate::operation::{Kind, NO_ROW, Operation, Reason, Verb};
 use crate::rules::{Adoption, Removal};
 use crate::snapshot::User;
+use std::cell::OnceCell;
 
 /// What memberships have to know of the people.
 pub(super) struct People {
@@ -40,7 +41,7 @@ pub(super) fn label(user: User<'_>) -> &str {
 pub(super) fn plan(world: World<'_, '_>, draft: &mut Draft) -> People {
     let mut people = match_people(world, draft);
     let managing = managing(world, draft);
-    let addresses = address_index(world);
+    let addresses = Addresses { world, index: OnceCell::new() };
     adopt_by_address(world, &mut people, &addresses);
     count_managed(world, &people, draft);
     let compare = Compare { world, addresses: &addresses, fields: managing.fields };
@@ -165,29 +166,40 @@ fn freeze_shared_addresses(world: World<'_, '_>, people: &mut People, draft: &mu
     }
 }
 
-fn address_index(world: World<'_, '_>) -> AddressIndex {
-    let target = world.target;
-    let text = |row: u32| target.user(row as usize).address();
-    let mut index = AddressIndex::with_capacity(target.user_count());
-    for row in rows(target.user_count()) {
-        if !text(row).is_empty() {
-            index.insert(row, text);
-        }
-    }
-    index
+/// The people of the target by address. The index is built when somebody is first looked for: not in a run in which
+/// nobody comes or gets another address.
+struct Addresses<'p, 'w> {
+    world: World<'p, 'w>,
+    index: OnceCell<AddressIndex>,
 }
 
-fn adopt_by_address(world: World<'_, '_>, people: &mut People, addresses: &AddressIndex) {
+impl Addresses<'_, '_> {
+    fn find(&self, address: &str) -> Option<u32> {
+        let target = self.world.target;
+        let text = |row: u32| target.user(row as usize).address();
+        let index = self.index.get_or_init(|| {
+            let mut index = AddressIndex::with_capacity(target.user_count());
+            for row in rows(target.user_count()) {
+                if !text(row).is_empty() {
+                    index.insert(row, text);
+                }
+            }
+            index
+        });
+        index.find(address, text)
+    }
+}
+
+fn adopt_by_address(world: World<'_, '_>, people: &mut People, addresses: &Addresses<'_, '_>) {
     if world.rules.adoption != Adoption::ByAddress {
         return;
     }
-    let text = |row: u32| world.target.user(row as usize).address();
     for row in rows(world.source.user_count()) {
         let address = world.source.user(row as usize).address();
         if people.matches.target(row).is_some() || is_set(&people.frozen, row) || address.is_empty() {
             continue;
         }
-        let Some(target) = addresses.find(address, text) else { continue };
+        let Some(target) = addresses.find(address) else { continue };
         let unmarked = world.target.user(target as usize).external_id().is_empty();
         if unmarked && people.matches.standing(target) == Standing::Unmanaged && !is_set(&people.frozen_target, target)
         {
@@ -297,7 +309,7 @@ const WRITTEN: [Field; 6] =
 /// Compares pairs.
 struct Compare<'p, 'w> {
     world: World<'p, 'w>,
-    addresses: &'p AddressIndex,
+    addresses: &'p Addresses<'p, 'w>,
     fields: Fields,
 }
 
@@ -305,7 +317,7 @@ impl Compare<'_, '_> {
     /// The person of the target, other than `except`, who has this address and will keep it.
     fn taken(&self, wanted: &str, except: u32, people: &People) -> Option<u32> {
         let text = |row: u32| self.world.target.user(row as usize).address();
-        let holder = self.addresses.find(wanted, text).filter(|&holder| holder != except)?;
+        let holder = self.addresses.find(wanted).filter(|&holder| holder != except)?;
         let released = people.matches.source(holder).is_some_and(|source| {
             let address = self.world.source.user(source as usize).address();
             !is_set(&people.frozen, source) && !address.is_empty() && !address::same(address, text(holder))

@@ -118,7 +118,7 @@ impl Member {
         Self(if is_group { row | Self::GROUP } else { row })
     }
 
-    /// The number, well mixed (the finaliser of SplitMix64).
+    /// The number, well mixed (the finaliser of `SplitMix64`).
     pub(crate) const fn mixed(self) -> u64 {
         let mixed = (self.0 as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -315,8 +315,8 @@ impl<'s> User<'s> {
         })
     }
 
-    /// A hash over everything but ids and versions. People with one fingerprint have the same values (SipHash over 64
-    /// bits: the chance that two different people share it is below 10⁻¹⁹).
+    /// A hash over everything but ids and versions: people with one fingerprint have the same values (but for a chance
+    /// below 10⁻¹⁹).
     pub(crate) fn fingerprint(self) -> Option<u64> {
         self.columns().fingerprints.get(self.row).copied()
     }
