@@ -50,32 +50,33 @@ impl Packed {
     }
 }
 
+/// The value of every lower-case hexadecimal digit; others are above 15.
+const DIGITS: [u8; 256] = {
+    let mut digits = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
+    }
+    digits
+};
+
+/// Where the pairs of digits of a UUID begin.
+const PAIRS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
 /// Packs a UUID in its canonical lower-case form (RFC 9562 §4); anything else stays text.
 fn pack_uuid(id: &str, into: &mut [u8]) -> bool {
-    let bytes = id.as_bytes();
-    if bytes.len() != 36 {
+    let Ok(bytes) = <&[u8; 36]>::try_from(id.as_bytes()) else { return false };
+    if [8, 13, 18, 23].iter().any(|&at: &usize| bytes[at] != b'-') {
         return false;
     }
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let (mut at, mut filled) = (0, 0);
-    while at < 36 {
-        if matches!(at, 8 | 13 | 18 | 23) {
-            if bytes[at] != b'-' {
-                return false;
-            }
-            at += 1;
-            continue;
-        }
-        let (Some(high), Some(low)) = (digit(bytes[at]), digit(bytes[at + 1])) else { return false };
-        into[filled] = high << 4 | low;
-        filled += 1;
-        at += 2;
+    let mut seen = 0;
+    for (byte, at) in into.iter_mut().zip(PAIRS) {
+        let (high, low) = (DIGITS[bytes[at] as usize], DIGITS[bytes[at + 1] as usize]);
+        seen |= high | low;
+        *byte = high << 4 | low & 15;
     }
-    true
+    seen < 16
 }
 
 fn unpack(bytes: &[u8]) -> String {
