@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -20,10 +21,29 @@ pub enum Command {
     ///
     /// Exit codes: 0 nothing to do, 2 changes pending, 3 held, 1 error.
     Plan(PlanArguments),
+    /// Run the operator.
+    Run(RunArguments),
     /// Print the `CustomResourceDefinitions` and the policy that guards approvals, as YAML.
     Crd,
     /// Print the version.
     Version,
+}
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+pub struct RunArguments {
+    /// Namespace to watch, instead of all. May be given more than once.
+    #[arg(long = "watch-namespace", value_name = "NAMESPACE")]
+    pub watch_namespaces: Vec<String>,
+    /// Where metrics and probes are served.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8080")]
+    pub metrics_address: SocketAddr,
+    /// How often it is looked whether a Secret or `ConfigMap` was changed that a resource stalled on, such as 10m.
+    #[arg(long, value_name = "DURATION", default_value = "10m")]
+    pub recheck_interval: String,
+    /// How logs are written.
+    #[command(flatten)]
+    pub log: LogArguments,
 }
 
 /// Arguments of `plan`.

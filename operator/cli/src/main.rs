@@ -1,4 +1,4 @@
-//! `directory-sync-operator`: the plan without a cluster, and the manifests of the kinds.
+//! `directory-sync-operator`: the operator, the plan without a cluster, and the manifests of the kinds.
 #![allow(unreachable_pub, reason = "a binary has no outside")]
 
 mod arguments;
@@ -7,6 +7,7 @@ mod logging;
 mod manifest;
 mod output;
 mod plan;
+mod run;
 
 use std::io;
 use std::process::ExitCode;
@@ -45,6 +46,11 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         Command::Plan(arguments) => {
             logging::start(&arguments.log, "warn")?;
             Ok(runtime()?.block_on(plan::plan(&arguments))?.into())
+        }
+        Command::Run(arguments) => {
+            logging::start(&arguments.log, "info")?;
+            runtime()?.block_on(run::run(&arguments))?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Crd => crd::print().map(|()| ExitCode::SUCCESS),
         Command::Version => {
