@@ -36,7 +36,8 @@ fn transitions(before: &[Condition], after: &[Condition]) -> Vec<Event> {
         let same = find(before, kind).is_some_and(|was| was.status == now.status && was.reason == now.reason);
         // A plan that is held is already what Ready says.
         let told = kind == PLAN_HELD && find(after, READY).is_some_and(|ready| ready.reason == now.reason);
-        (!same && !told && now.status != "Unknown" && !(kind == PLAN_HELD && now.status == "False")).then_some(now)
+        let is_quiet = now.status == "Unknown" || (kind == PLAN_HELD && now.status == "False");
+        (!same && !told && !is_quiet).then_some(now)
     };
     let event = |condition: &Condition| Event {
         type_: match condition.status.as_str() {

@@ -113,8 +113,8 @@ pub async fn run(client: Client, config: OperatorConfig, stop: CancellationToken
     tracing::info!(namespaces = ?config.namespaces, "watching");
     let address = config.address;
     let server = crate::server::serve(address, metrics, ready, stop);
-    let ((), served) = tokio::join!(passes, server);
-    served.map_err(|source| OperatorError::Serve { address, source })
+    let ((), end) = tokio::join!(passes, server);
+    end.map_err(|source| OperatorError::Serve { address, source })
 }
 
 fn controller(
@@ -178,7 +178,7 @@ async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Rec
             .await
             .map(|()| Action::await_change());
     }
-    look(&context, &api, &sync).await
+    Box::pin(look(&context, &api, &sync)).await
 }
 
 /// Decides whether a run is due, and runs.
@@ -237,7 +237,7 @@ async fn look(context: &Context, api: &Api<DirectorySync>, sync: &DirectorySync)
         started: now,
         standing: attempt.map_or(Standing::Good, |attempt| attempt.standing),
     };
-    run_now(context, api, sync, attempt, schedule).await
+    Box::pin(run_now(context, api, sync, attempt, schedule)).await
 }
 
 async fn run_now(

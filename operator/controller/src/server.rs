@@ -34,8 +34,9 @@ async fn render(State(metrics): State<Arc<Metrics>>) -> Response {
 }
 
 async fn readiness(State(ready): State<Arc<AtomicBool>>) -> (StatusCode, &'static str) {
-    match ready.load(Ordering::Acquire) {
-        true => (StatusCode::OK, "ok"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "the resources are not being watched yet"),
+    if ready.load(Ordering::Acquire) {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the resources are not being watched yet")
     }
 }

@@ -11,9 +11,10 @@ pub const LOOKUP_BOUND: usize = 1000;
 /// Asks the source once more about everybody who is about to lose something.
 pub async fn removals<'w>(plan: Plan<'w>, source: &dyn Source, world: &World) -> ConfirmedPlan<'w> {
     let lookups = lookups(&plan, LOOKUP_BOUND);
-    let findings = match lookups.is_empty() {
-        true => Vec::new(),
-        false => source.confirm(lookups.as_slice(), world.source.snapshot().referencer()).await,
+    let findings = if lookups.is_empty() {
+        Vec::new()
+    } else {
+        source.confirm(lookups.as_slice(), world.source.snapshot().referencer()).await
     };
     confirm(plan, lookups, findings)
 }

@@ -11,7 +11,7 @@ use directory_sync_api::status::{
     StoredPlan as StoredStatus, UserCounts,
 };
 use directory_sync_api::sync::PlanDetail;
-use directory_sync_core::applied::{Answer, Applied};
+use directory_sync_core::applied::{self, Answer, Applied};
 use directory_sync_core::gate::Judgement;
 use directory_sync_core::plan::Summary;
 use jiff::Timestamp;
@@ -187,7 +187,7 @@ impl Report<'_> {
         if outcomes.is_empty() {
             return None;
         }
-        let succeeded = outcomes.iter().filter(|outcome| outcome.succeeded()).map(|outcome| outcome.verb());
+        let succeeded = outcomes.iter().filter(|outcome| outcome.succeeded()).map(applied::Outcome::verb);
         let failures = outcomes.iter().filter_map(|outcome| {
             let (reason, message) = match outcome.answer() {
                 Answer::Failed { reason, message } => (*reason, message.as_str()),
