@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
     kind = "DirectorySyncApproval",
     plural = "directorysyncapprovals",
     shortname = "dsapproval",
-    category = "directorysync",
+    category = "directory-sync",
     namespaced,
     status = "DirectorySyncApprovalStatus",
     derive = "PartialEq",

@@ -18,7 +18,7 @@ pub const MAX_STORED_BYTES: usize = 16 * 1024 * 1024;
     kind = "DirectorySyncPlan",
     plural = "directorysyncplans",
     shortname = "dsplan",
-    category = "directorysync",
+    category = "directory-sync",
     namespaced,
     derive = "PartialEq",
     doc = "One part of a plan, written by the operator and never changed. To read a plan, join the data of its parts in order, and unpack: base64, then gzip, then JSON.",

@@ -16,7 +16,7 @@ pub const STATE_VERSION: i32 = 1;
     version = "v1alpha1",
     kind = "DirectorySyncState",
     plural = "directorysyncstates",
-    category = "directorysync",
+    category = "directory-sync",
     namespaced,
     derive = "PartialEq",
     doc = "What the operator remembers between runs of a DirectorySync: which objects of the target are its own, since when people are suspended, and what the last good read found. Written by the operator alone. If it is lost, the operator recognises its objects by their external id.",

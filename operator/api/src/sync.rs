@@ -23,7 +23,7 @@ use crate::{
     kind = "DirectorySync",
     plural = "directorysyncs",
     shortname = "dsync",
-    category = "directorysync",
+    category = "directory-sync",
     namespaced,
     status = "DirectorySyncStatus",
     derive = "PartialEq",
