@@ -136,7 +136,8 @@ impl UserMapping {
         }
         let active = &mut record.active;
         self.active.each(entry, malformed, |text, malformed| match boolean(text) {
-            Some(truth) => *active = truth,
+            // Of several values, one that says no is enough, whatever their order.
+            Some(truth) => *active &= truth,
             None => *malformed += 1,
         });
         for (name, field) in &self.attributes {
