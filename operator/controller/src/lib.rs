@@ -13,6 +13,7 @@ pub mod events;
 pub mod exclusive;
 pub mod metrics;
 pub mod operator;
+pub mod reasons;
 pub mod reconcile;
 pub mod schedule;
 pub mod server;

@@ -283,9 +283,4 @@ mod tests {
         let text = String::from_utf8(metrics.render().unwrap()).unwrap();
         assert!(!text.contains("namespace=\"a\""), "{text}");
     }
-
-    #[test]
-    fn the_reference_that_is_kept_is_current() {
-        assert_eq!(reference(), include_str!("../../../docs/reference/metrics.md"));
-    }
 }
