@@ -16,7 +16,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tokio::io::AsyncWriteExt;
 
-use super::processes::{Processes, free_port};
+use super::processes::{Kept, Processes, free_port};
 use super::tls::{CertificateAuthority, signing_key_pem};
 use super::tools::go::GoPart;
 
@@ -182,6 +182,11 @@ impl ControlPlane {
     /// Stops everything and removes the folder; the same as dropping it.
     pub fn stop(self) {}
 
+    /// Leaves it running when this process ends.
+    pub fn keep(self) -> Kept {
+        self.processes.keep()
+    }
+
     async fn wait_until_ready(&mut self) -> Result<()> {
         let client = self.client().await?;
         self.processes
@@ -314,7 +319,8 @@ async fn client(kubeconfig: serde_json::Value) -> Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
-fn kubectl_command(kubeconfig: &Path) -> Result<tokio::process::Command> {
+/// `kubectl` for the cluster of a kubeconfig file.
+pub fn kubectl_command(kubeconfig: &Path) -> Result<tokio::process::Command> {
     let mut command = part("kubectl")?;
     command.arg("--kubeconfig").arg(kubeconfig);
     Ok(command.into())

@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -27,6 +27,15 @@ pub struct Processes {
     running: Vec<Running>,
     watchdog: Child,
     folder: TempDir,
+}
+
+/// What [`Processes::keep`] left running.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The folder of data and logs.
+    pub folder: PathBuf,
+    /// The process groups, in the order of their start.
+    pub groups: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -81,11 +90,28 @@ impl Processes {
         Ok(())
     }
 
-    /// Stops one of the processes; the others go on. Nothing happens if it does not run.
-    pub fn stop(&mut self, name: &str) {
-        if let Some(position) = self.running.iter().position(|running| running.name == name) {
-            end(&mut self.running.remove(position).child);
+    /// Stops one of the processes and says how it ended; the others go on. Nothing happens if it does not run.
+    pub fn stop(&mut self, name: &str) -> Option<ExitStatus> {
+        end(&mut self.take(name)?)
+    }
+
+    /// Kills one of the processes, as a crash would end it; the others go on. Nothing happens if it does not run.
+    pub fn kill(&mut self, name: &str) {
+        if let Some(mut child) = self.take(name) {
+            kill(&mut child);
         }
+    }
+
+    fn take(&mut self, name: &str) -> Option<Child> {
+        let position = self.running.iter().position(|running| running.name == name)?;
+        Some(self.running.remove(position).child)
+    }
+
+    /// Leaves the processes and the folder to themselves: nothing stops them when this process ends.
+    pub fn keep(mut self) -> Kept {
+        self.folder.disable_cleanup(true);
+        let groups = self.running.drain(..).map(|running| running.child.id()).collect();
+        Kept { folder: self.folder().to_owned(), groups }
     }
 
     /// Repeats `check` until it succeeds. Fails early if a process has ended, and after `limit` with the last answer of
@@ -148,16 +174,27 @@ impl Drop for Processes {
 }
 
 /// Asks the process group of a child to end, and kills what is left after the limit.
-fn end(child: &mut Child) {
-    let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return };
-    let _ = kill_process_group(group, Signal::TERM);
+fn end(child: &mut Child) -> Option<ExitStatus> {
+    if let Some(group) = group(child) {
+        let _ = kill_process_group(group, Signal::TERM);
+    }
     let start = Instant::now();
     while matches!(child.try_wait(), Ok(None)) && start.elapsed() < STOP_LIMIT {
         std::thread::sleep(Duration::from_millis(10));
     }
     // Also when the child itself has ended: it may have left children of its own.
-    let _ = kill_process_group(group, Signal::KILL);
-    let _ = child.wait();
+    kill(child)
+}
+
+fn kill(child: &mut Child) -> Option<ExitStatus> {
+    if let Some(group) = group(child) {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    child.wait().ok()
+}
+
+fn group(child: &Child) -> Option<Pid> {
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
 }
 
 /// A TCP port of the loopback interface that is free now. Another process could take it before it is used, which the
@@ -199,6 +236,23 @@ mod tests {
         drop(processes.watchdog.stdin.take());
         assert!(processes.watchdog.wait().unwrap().success());
         assert!(!lives(id) && !folder.exists());
+    }
+
+    #[test]
+    fn what_is_kept_goes_on_until_somebody_stops_it() {
+        let (processes, id) = sleeper();
+        let kept = processes.keep();
+        assert!(lives(id) && kept.folder.exists());
+        assert_eq!(kept.groups, [id]);
+        let mut watchdog = Command::new("sh")
+            .args(["-c", include_str!("watchdog.sh"), "watchdog"])
+            .arg(&kept.folder)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        writeln!(watchdog.stdin.take().unwrap(), "{id}").unwrap();
+        assert!(watchdog.wait().unwrap().success());
+        assert!(!lives(id) && !kept.folder.exists());
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::processes::{Processes, free_port};
+use super::processes::{Kept, Processes, free_port};
 use super::tools::python::Scim2ServerEnvironment;
 
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -156,6 +156,11 @@ impl Scim2Server {
 
     /// Stops the server; the same as dropping it.
     pub fn stop(self) {}
+
+    /// Leaves it running when this process ends.
+    pub fn keep(self) -> Kept {
+        self.processes.keep()
+    }
 }
 
 fn authorized(http: &reqwest::Client, method: Method, url: &str, token: &SecretString) -> reqwest::RequestBuilder {

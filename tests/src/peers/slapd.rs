@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::io::AsyncWriteExt;
 
 use super::company::Company;
-use super::processes::{Processes, free_port};
+use super::processes::{Kept, Processes, free_port};
 use super::tls::ServerCertificate;
 use super::tools::{program, run};
 
@@ -96,6 +96,11 @@ impl Slapd {
         &self.reader_password
     }
 
+    /// The file with the password of [`ADMIN_DN`], for client programs (`-y`).
+    pub fn admin_password_file(&self) -> Result<PathBuf> {
+        self.password_file("admin", ADMIN_PASSWORD)
+    }
+
     /// Applies changes in the notation of LDIF, additions included (`changetype: add`, as entries without one are).
     pub async fn change(&self, ldif: &str) -> Result<()> {
         let mut command = self.client_program("ldapmodify", &self.url(), ADMIN_DN, ADMIN_PASSWORD)?;
@@ -166,15 +171,24 @@ impl Slapd {
     /// Stops the server and removes its data; the same as dropping it.
     pub fn stop(self) {}
 
+    /// Leaves it running when this process ends.
+    pub fn keep(self) -> Kept {
+        self.processes.keep()
+    }
+
     fn client_program(&self, name: &str, url: &str, dn: &str, password: &str) -> Result<tokio::process::Command> {
         let path = program(name).with_context(|| format!("{name} is missing: run `cargo xtask test --only tools`"))?;
         // From a file, because the arguments of a process can be read by everybody.
-        let password_file =
-            self.processes.folder().join(format!("password-{}", if dn == ADMIN_DN { "admin" } else { "reader" }));
-        fs::write(&password_file, password)?;
+        let password_file = self.password_file(if dn == ADMIN_DN { "admin" } else { "reader" }, password)?;
         let mut command = tokio::process::Command::new(path);
         command.args(["-x", "-H", url, "-D", dn, "-y"]).arg(password_file);
         Ok(command)
+    }
+
+    fn password_file(&self, whose: &str, password: &str) -> Result<PathBuf> {
+        let path = self.processes.folder().join(format!("password-{whose}"));
+        fs::write(&path, password)?;
+        Ok(path)
     }
 }
 

@@ -19,6 +19,11 @@ pub type Progress<'a> = &'a mut dyn FnMut(&str);
 
 /// Installs everything that is missing. The error names all that cannot be installed here and how to get it.
 pub fn install(progress: Progress<'_>) -> Result<()> {
+    install_with(&go::GoPart::ALL, progress)
+}
+
+/// The same with only these of the parts that are built from Go modules.
+pub fn install_with(parts: &[go::GoPart], progress: Progress<'_>) -> Result<()> {
     let mut obstacles = Vec::new();
     if let Err(error) = debian::install(progress) {
         obstacles.push(error);
@@ -26,7 +31,7 @@ pub fn install(progress: Progress<'_>) -> Result<()> {
     if let Err(error) = python::Scim2ServerEnvironment::install(progress) {
         obstacles.push(error);
     }
-    for part in go::GoPart::ALL {
+    for &part in parts {
         if let Err(error) = part.build(progress) {
             obstacles.push(error.context(format!("cannot build {}", part.name())));
             if !go::toolchain_found() {
