@@ -15,11 +15,12 @@ fn contains_all<'o>(options: &(impl Iterator<Item = &'o str> + Clone), others: i
     others.into_iter().all(|other| options.clone().any(|option| option.eq_ignore_ascii_case(other)))
 }
 
-/// Whether a text can be an attribute description: a descriptor or a numeric OID, then options (RFC 4512 §2.5).
+/// Whether a text can be an attribute description: a descriptor or a numeric OID, then options (RFC 4512 §2.5). In a
+/// source whose entries are JSON, a descriptor is a path with dots: `name.givenName`.
 pub(super) fn is_attribute(name: &str) -> bool {
     let mut parts = name.split(';');
     let kind = parts.next().unwrap_or_default();
-    let descriptor = kind.starts_with(|c: char| c.is_ascii_alphabetic()) && is_keystring(kind);
+    let descriptor = kind.starts_with(|c: char| c.is_ascii_alphabetic()) && kind.split('.').all(is_keystring);
     let oid = kind.split('.').count() > 1
         && kind.split('.').all(|arc| !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit()));
     name.len() <= 256 && (descriptor || oid) && parts.all(is_keystring)
@@ -63,10 +64,12 @@ mod tests {
 
     #[test]
     fn what_cannot_name_an_attribute_is_told_apart() {
-        for name in ["mail", "msDS-UserAccountDisabled", "ms_custom", "2.5.4.3", "userCertificate;binary"] {
+        for name in
+            ["mail", "msDS-UserAccountDisabled", "ms_custom", "2.5.4.3", "userCertificate;binary", "name.givenName"]
+        {
             assert!(is_attribute(name), "{name:?}");
         }
-        for name in ["", "1mail", "a b", "mail;", "2..5", "2", "größe", "mail,cn", "(mail=*)"] {
+        for name in ["", "1mail", "a b", "mail;", "2..5", "2", "name.", "größe", "mail,cn", "(mail=*)"] {
             assert!(!is_attribute(name), "{name:?}");
         }
     }
