@@ -7,6 +7,7 @@ pub mod company;
 pub mod control_plane;
 pub mod helm;
 pub mod helm_unittest;
+pub mod operator;
 pub mod processes;
 pub mod scim2_server;
 pub mod slapd;
