@@ -19,8 +19,8 @@ pub enum ClusterError {
         /// What was asked.
         what: &'static str,
     },
-    /// The operator lacks a right.
-    #[error("the operator may not {what}: {message}; grant the right, as the chart's roles do")]
+    /// A right is missing: the operator's, or that of a person who plans with a cluster.
+    #[error("this account may not {what}: {message}; grant it the right, as the chart's roles do for the operator")]
     Forbidden {
         /// What was asked.
         what: &'static str,
@@ -97,7 +97,7 @@ impl Classified for ClusterError {
     }
 }
 
-/// Makes one call. `what` completes the sentence "the operator may not …".
+/// Makes one call. `what` completes the sentence "this account may not …".
 pub async fn call<T>(what: &'static str, call: impl Future<Output = kube::Result<T>>) -> Result<T, ClusterError> {
     match tokio::time::timeout(CALL_LIMIT, call).await {
         Ok(Ok(answer)) => Ok(answer),
