@@ -5,6 +5,7 @@
 mod world;
 
 use directory_sync_core::gate::{self, Approval, ApprovalUse, Hold, Judgement, Waiting};
+use directory_sync_core::operation::Verb;
 use directory_sync_core::plan::document::{self, PlanDocument};
 use directory_sync_core::plan::render;
 use directory_sync_core::rules::{ApprovalMode, Limit, OnExceeded, Rules};
@@ -72,6 +73,26 @@ fn incident_11_nothing_is_sent_unless_apply_says_so() {
     judged(&source, &World::default(), &rules, &State::new(), None, |mut judgement| {
         assert!(judgement.take_approved().is_empty());
         assert_eq!(judgement.waiting(0), Some(Waiting::NotApplied));
+    });
+}
+
+#[test]
+fn what_fits_of_a_plan_too_large_to_be_stored_begins_with_the_most_dangerous_changes() {
+    let (mut source, target, state) = settled(20_000);
+    let new = (0..20_000).map(|number| person(&format!("new{number}")));
+    source.people.truncate(19_990);
+    source.people.extend(new);
+    judged(&source, &target, &open_rules(), &state, None, |judgement| {
+        let cap = 512 * 1024;
+        assert_eq!(document::parts(&judgement, &open_rules(), cap).unwrap(), None);
+        let parts = document::parts_that_fit(&judgement, &open_rules(), cap).unwrap();
+        let packed = parts.concat();
+        assert!(packed.len() <= cap && packed.len() > cap / 4, "{} bytes", packed.len());
+        let document = PlanDocument::read(packed.as_slice()).unwrap();
+        assert!(!document.header.complete);
+        assert_eq!((document.header.operations, document.header.summary.users.suspend), (20_010, 10));
+        assert!(document.operations.len() < 20_010);
+        assert!(document.operations[..10].iter().all(|line| line.operation.verb == Verb::SuspendUser));
     });
 }
 

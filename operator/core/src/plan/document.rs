@@ -3,6 +3,7 @@
 
 use super::{Described, Digest, PlanCounts, Summary, Warning};
 use crate::gate::{Hold, Judgement, Waiting};
+use crate::operation::Operation;
 use crate::rules::{Adoption, ApprovalMode, Limits, Removal, Rules};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -74,8 +75,16 @@ pub struct Header {
     pub warnings: Vec<Warning>,
     /// Why it waits.
     pub holds: Vec<Hold>,
-    /// How many operations follow.
+    /// How many operations the plan has.
     pub operations: u64,
+    /// Whether all of them follow. Otherwise the most dangerous ones do, as many as there was room for.
+    #[serde(default = "is_complete")]
+    pub complete: bool,
+}
+
+/// A header that says nothing else is that of a whole plan.
+const fn is_complete() -> bool {
+    true
 }
 
 /// One further line of a stored plan.
@@ -130,27 +139,32 @@ fn header(judgement: &Judgement<'_>, rules: &Rules) -> Header {
         warnings: plan.warnings().iter().cloned().collect(),
         holds: judgement.holds().to_vec(),
         operations: plan.operations().len() as u64,
+        complete: true,
     }
+}
+
+fn line(judgement: &Judgement<'_>, position: usize, operation: Operation, digest: Digest) -> Line {
+    let operation = judgement.plan().plan().describe(operation);
+    Line { digest, operation, waiting: judgement.waiting(position) }
 }
 
 fn lines<'j>(judgement: &'j Judgement<'_>) -> impl Iterator<Item = Line> + 'j {
     let plan = judgement.plan();
-    let digests = plan.operation_digests();
-    plan.operations().iter().zip(digests).enumerate().map(move |(position, (&operation, &digest))| Line {
-        digest,
-        operation: plan.plan().describe(operation),
-        waiting: judgement.waiting(position),
-    })
+    let operations = plan.operations().iter().zip(plan.operation_digests()).enumerate();
+    operations.map(move |(position, (&operation, &digest))| line(judgement, position, operation, digest))
+}
+
+fn write_line(out: &mut impl Write, line: &impl serde::Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, line)?;
+    out.write_all(b"\n")
 }
 
 /// Writes a judged plan, packed, without holding it in memory. The same plan gives the same bytes.
 pub fn write(judgement: &Judgement<'_>, rules: &Rules, out: impl Write) -> io::Result<()> {
     let mut out = GzEncoder::new(out, Compression::default());
-    serde_json::to_writer(&mut out, &header(judgement, rules))?;
-    out.write_all(b"\n")?;
+    write_line(&mut out, &header(judgement, rules))?;
     for line in lines(judgement) {
-        serde_json::to_writer(&mut out, &line)?;
-        out.write_all(b"\n")?;
+        write_line(&mut out, &line)?;
     }
     out.finish()?.flush()
 }
@@ -164,6 +178,26 @@ pub fn parts(judgement: &Judgement<'_>, rules: &Rules, cap: usize) -> io::Result
         Err(_) if packed.is_full() => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// What the packer may hold back of the lines written into it, packed.
+const HELD_BACK: usize = 256 * 1024;
+
+/// Packs as much of a judged plan as fits into `cap` bytes, for a plan that [`parts`] finds too large: its header, and
+/// the most dangerous operations.
+pub fn parts_that_fit(judgement: &Judgement<'_>, rules: &Rules, cap: usize) -> io::Result<Vec<Vec<u8>>> {
+    let mut out = GzEncoder::new(Vec::new(), Compression::default());
+    write_line(&mut out, &Header { complete: false, ..header(judgement, rules) })?;
+    let digests = judgement.plan().operation_digests();
+    for (position, operation) in judgement.sample(usize::MAX) {
+        if out.get_ref().len() + HELD_BACK > cap {
+            break;
+        }
+        if let Some(&digest) = digests.get(position) {
+            write_line(&mut out, &line(judgement, position, operation, digest))?;
+        }
+    }
+    Ok(out.finish()?.chunks(PART_BYTES).map(<[u8]>::to_vec).collect())
 }
 
 /// Bytes up to a cap; more is an error, after which it is full.
@@ -205,12 +239,16 @@ impl PlanDocument {
         }
         let mut operations = Vec::new();
         for _ in 0..header.operations {
+            let at_end = input.fill_buf().map_err(|_| DocumentError::Damaged("it cannot be unpacked"))?.is_empty();
+            if at_end && !header.complete {
+                break;
+            }
             operations.push(parse(&mut input, &mut buffer)?);
         }
         Ok(Self { header, operations })
     }
 
-    /// The digests of the operations, as an approval needs them.
+    /// The digests of the operations, as an approval needs them. Not all of them if the document is not complete.
     pub fn operation_digests(&self) -> std::collections::HashSet<Digest> {
         self.operations.iter().map(|line| line.digest).collect()
     }
