@@ -1,5 +1,6 @@
 //! A plan as a table for spreadsheets.
 
+use super::clean;
 use crate::plan::document::PlanDocument;
 use std::io::{self, Write};
 
@@ -25,11 +26,29 @@ pub fn csv(plan: &PlanDocument, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Quotes a field. A text that a spreadsheet would take for a formula gets an apostrophe before it.
+/// Quotes a field, and defuses what a spreadsheet would take for a formula with an apostrophe before it. A spreadsheet
+/// whose separator is the semicolon begins a cell after every one of them, so that is where a formula may hide, too.
 fn field(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = text.replace('"', "\"\"");
-    format!("\"{}{text}\"", if is_formula { "'" } else { "" })
+    let mut field = String::with_capacity(text.len() + 2);
+    field.push('"');
+    let mut begins_cell = true;
+    for character in clean(text).chars() {
+        if begins_cell && is_formula(character) {
+            field.push('\'');
+        }
+        begins_cell = character == ';' || begins_cell && (character == '"' || character.is_whitespace());
+        field.push(character);
+        if character == '"' {
+            field.push('"');
+        }
+    }
+    field.push('"');
+    field
+}
+
+/// Whether a cell that begins with it is a formula; spreadsheets also take the full-width forms of Asian keyboards.
+fn is_formula(character: char) -> bool {
+    matches!(character, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠')
 }
 
 #[cfg(test)]
@@ -40,5 +59,13 @@ mod tests {
     fn quotes_are_doubled_and_formulas_defused() {
         assert_eq!(field("a \"b\", c"), "\"a \"\"b\"\", c\"");
         assert_eq!(field("=1+1"), "\"'=1+1\"");
+        assert_eq!(field(" \"@SUM(A1)"), "\" \"\"'@SUM(A1)\"");
+        assert_eq!(field("＝1"), "\"'＝1\"");
+        assert_eq!(field("Ada; =1;b-c"), "\"Ada; '=1;b-c\"");
+    }
+
+    #[test]
+    fn a_field_stays_on_its_line_and_drives_no_terminal() {
+        assert_eq!(field("a\r\n=1\u{1b}[2J\u{9b}\u{202e}"), "\"a\u{fffd}\u{fffd}=1\u{fffd}[2J\u{fffd}\u{fffd}\"");
     }
 }

@@ -12,9 +12,20 @@ use super::document::PlanDocument;
 use crate::operation::{Reason, Verb};
 use std::io::{self, Write};
 
-/// Writes the plan as one JSON document.
+/// Writes the plan as one JSON document. No text is changed, but what could drive a terminal is written by its number.
 pub fn json(plan: &PlanDocument, out: &mut impl Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, plan)?;
+    // JSON itself escapes the other control characters, and outside its strings there is none but the line end.
+    let is_escaped = |character: char| is_unsafe(character) && character != '\n';
+    let text = serde_json::to_string_pretty(plan)?;
+    let mut rest = text.as_str();
+    while let Some((before, character)) = rest.find(is_escaped).and_then(|at| {
+        let (before, after) = rest.split_at(at);
+        Some((before, after.chars().next()?))
+    }) {
+        write!(out, "{before}\\u{:04x}", u32::from(character))?;
+        rest = rest.split_at(before.len() + character.len_utf8()).1;
+    }
+    out.write_all(rest.as_bytes())?;
     out.write_all(b"\n")
 }
 
@@ -68,7 +79,13 @@ const fn because(reason: Reason) -> &'static str {
     }
 }
 
-/// Text from a directory for one line of output: control characters could drive a terminal or break the line.
+/// Text from a directory for one line of output. Control characters could drive a terminal or break the line; those of
+/// bidirectional text (UAX #9 §2) could show an address as another one.
 fn clean(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    text.chars().map(|character| if is_unsafe(character) { '\u{fffd}' } else { character }).collect()
+}
+
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
