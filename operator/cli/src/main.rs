@@ -1,4 +1,4 @@
-//! `directory-sync-operator`: the operator, the plan without a cluster, and the manifests of the kinds.
+//! `directory-sync-operator`: the operator, the plan for people and pipelines, and the manifests of the kinds.
 #![allow(unreachable_pub, reason = "a binary has no outside")]
 
 mod arguments;
@@ -7,6 +7,7 @@ mod logging;
 mod manifest;
 mod output;
 mod plan;
+mod reference;
 mod run;
 
 use std::io;
@@ -53,11 +54,22 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Crd => crd::print().map(|()| ExitCode::SUCCESS),
+        Command::Reference { page } => {
+            output::print(&reference::page(page))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Version => {
-            output::print(&format!("directory-sync-operator {}\n", env!("CARGO_PKG_VERSION")))?;
+            output::print(&format!("directory-sync-operator {}\n", version()))?;
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// The version, and the commit where the build was told it in the variable `DIRECTORY_SYNC_COMMIT`.
+fn version() -> String {
+    let commit = option_env!("DIRECTORY_SYNC_COMMIT").filter(|commit| !commit.is_empty());
+    let commit = commit.map(|commit| format!(" ({commit})")).unwrap_or_default();
+    format!("{}{commit}", env!("CARGO_PKG_VERSION"))
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {

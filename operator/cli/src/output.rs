@@ -12,8 +12,10 @@ pub fn print(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Says something about the data on standard error.
+/// Says something about the data on standard error. It may quote a server, whose words must not drive a terminal.
 pub fn remark(text: &str) {
+    let harmless = |character: char| if character.is_control() && character != '\n' { ' ' } else { character };
+    let text: String = text.chars().map(harmless).collect();
     // If standard error is closed, nobody wanted to know.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }

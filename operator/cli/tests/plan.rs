@@ -147,7 +147,13 @@ fn a_secret_that_is_not_there_and_a_key_that_is_not_there_are_told_by_name() {
         &unreachable(&json!({}))
             .replace("\"name\":\"scim-token\"},\"stringData\"", "\"name\":\"other\"},\"stringData\""),
     );
-    assert!(missing.contains("Secret named scim-token"), "{missing}");
+    assert!(
+        missing.contains(
+            "there is no Secret named scim-token in the stream; add it there, or name a folder with --secrets or a \
+             cluster with --context"
+        ),
+        "{missing}"
+    );
     let keyless = complaint(&unreachable(&json!({})).replace("\"password\"", "\"passwort\""));
     assert!(keyless.contains("Secret ldap-reader has no key `password`"), "{keyless}");
 }
@@ -162,6 +168,20 @@ fn secrets_may_lie_in_a_folder_instead() {
     let output = plan(&sync, &["--secrets", folder.path().to_str().unwrap()]);
     let complaint = String::from_utf8(output.stderr).unwrap();
     assert!(complaint.contains("Secret ldap-reader has no key `password`"), "{complaint}");
+
+    std::fs::write(reader.join("password"), CANARY).unwrap();
+    let output = plan(&sync, &["--secrets", folder.path().to_str().unwrap()]);
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    let places = format!("named scim-token in the stream or the folder {}; create it", folder.path().display());
+    assert!(complaint.contains(&places), "{complaint}");
+}
+
+#[test]
+fn a_namespace_that_contradicts_the_manifest_is_refused() {
+    let sync = unreachable(&json!({})).replace("\"name\":\"staff\"", "\"name\":\"staff\",\"namespace\":\"identity\"");
+    let output = plan(&sync, &["--namespace", "other"]);
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert!(complaint.contains("lies in the namespace identity, and --namespace says other"), "{complaint}");
 }
 
 #[test]

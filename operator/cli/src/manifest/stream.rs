@@ -82,7 +82,7 @@ pub enum ManifestError {
         origin: String,
     },
     /// Several `DirectorySync`s.
-    #[error("{origin} holds the DirectorySyncs {}; choose one with --name", names.join(", "))]
+    #[error("{origin} holds the DirectorySyncs {}; choose one by its name", names.join(", "))]
     SeveralSyncs {
         /// The files.
         origin: String,
@@ -226,6 +226,16 @@ impl Manifests {
         Ok(())
     }
 
+    /// Whether no stream was read.
+    pub fn is_empty(&self) -> bool {
+        self.origins.is_empty()
+    }
+
+    /// Whether there is any `DirectorySync`.
+    pub fn has_syncs(&self) -> bool {
+        !self.syncs.is_empty()
+    }
+
     /// The only `DirectorySync`, or the one of that name.
     ///
     /// # Errors
@@ -351,7 +361,7 @@ spec:
         assert_eq!(both.sync(Some("guests")).unwrap().name_any(), "guests");
         assert_eq!(
             both.sync(None).unwrap_err().to_string(),
-            "sync.yaml holds the DirectorySyncs staff, guests; choose one with --name"
+            "sync.yaml holds the DirectorySyncs staff, guests; choose one by its name"
         );
         assert_eq!(
             both.sync(Some("nobody")).unwrap_err().to_string(),

@@ -1,14 +1,17 @@
-//! `plan`: what the operator would store, without a cluster and without applying anything.
+//! `plan`: what the operator would store, with or without a cluster, and without applying anything.
 
+mod cluster;
 mod references;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
+use directory_sync_api::DirectorySync;
 use directory_sync_api::convert::{principals, rules};
-use directory_sync_controller::connect::{Connection, Versions, connect};
-use directory_sync_core::confirm::{confirm, lookups};
+use directory_sync_controller::connect::{Versions, connect};
+use directory_sync_controller::reconcile::confirm::removals;
+use directory_sync_controller::reconcile::{ReconcileError, read};
 use directory_sync_core::disposition::Classified;
 use directory_sync_core::gate::{Judgement, judge};
 use directory_sync_core::plan::document::PlanDocument;
@@ -22,10 +25,8 @@ use kube::ResourceExt as _;
 use crate::arguments::{PlanArguments, PlanFormat};
 use crate::manifest::Manifests;
 use crate::output;
-use references::WrittenDown;
-
-/// Most people and groups that are looked up once more; more removals than that exceed any sensible limit.
-const LOOKUP_BOUND: usize = 1000;
+use cluster::Cluster;
+use references::Places;
 
 /// What came of it, as a pipeline reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,42 +52,79 @@ impl From<Verdict> for ExitCode {
 /// Reads both sides, plans, and prints the plan.
 ///
 /// # Errors
-/// If the manifests are wrong, a value is missing, or one of the sides cannot be read whole.
+/// If the manifests are wrong, a value is missing, or the cluster or one of the sides cannot be read whole.
 pub async fn plan(arguments: &PlanArguments) -> Result<Verdict> {
     let manifests = Manifests::read(&arguments.files)?;
-    let sync = manifests.sync(arguments.name.as_deref())?;
+    let Subject { sync, cluster } = subject(arguments, &manifests).await?;
     let spec = &sync.spec;
     let rules = rules(spec, principals(spec)?)?;
     let namespace = sync.namespace();
-    let references =
-        WrittenDown { manifests: &manifests, folder: arguments.secrets.as_deref(), namespace: namespace.as_deref() };
-    let Connection { source, target, managed } =
-        connect(spec, &references, &mut Versions::default(), Arc::new(Unobserved))
-            .await
-            .with_context(|| format!("DirectorySync {}", sync.name_any()))?;
-
-    let reads = async {
-        let capabilities = target.discover().await.map_err(|error| failed("target", error.as_ref()))?;
-        let read = target.read().await.map_err(|error| failed("target", error.as_ref()))?;
-        anyhow::Ok((capabilities, read))
+    let places = Places {
+        manifests: &manifests,
+        folder: arguments.secrets.as_deref(),
+        namespace: namespace.as_deref(),
+        cluster: cluster.as_ref().map(Cluster::references),
     };
-    let read = async { source.read().await.map_err(|error| failed("source", error.as_ref())) };
-    let (source_read, (capabilities, target_read)) = futures::future::try_join(read, reads).await?;
-    let capabilities = managed.of(capabilities);
+    let connection = connect(spec, &places, &mut Versions::default(), Arc::new(Unobserved)).await;
+    let connection = connection
+        .map_err(|error| places.explain(error))
+        .with_context(|| format!("DirectorySync {}", sync.name_any()))?;
+    let state = match &cluster {
+        Some(cluster) => cluster.state(&sync).await?,
+        None => State::new(),
+    };
 
-    let state = State::new();
+    let world = read::both(&connection).await.map_err(unread)?;
     let now = Timestamp::now();
-    let plan = compare(&source_read, &target_read, &rules, &capabilities, &state, now);
-    let lookups = lookups(&plan, LOOKUP_BOUND);
-    let findings = source.confirm(lookups.as_slice(), source_read.snapshot().referencer()).await;
-    let judgement = judge(confirm(plan, lookups, findings), &rules, &state, None, now);
+    let plan = compare(&world.source, &world.target, &rules, &world.capabilities, &state, now);
+    let plan = removals(plan, connection.source.as_ref(), &world).await;
+    let judgement = judge(plan, &rules, &state, None, now);
 
-    say_what_is_missing_without_state(&rules);
+    say_what_is_missing(&rules, &state, cluster.is_some());
+    say_how_it_compares(&judgement, &sync);
     print(&judgement, &rules, arguments)?;
     Ok(verdict(&judgement))
 }
 
-fn failed(side: &str, error: &dyn Classified) -> anyhow::Error {
+/// What is planned for.
+struct Subject {
+    /// The resource, with its namespace where that is known.
+    sync: DirectorySync,
+    /// The cluster, if one is to be read.
+    cluster: Option<Cluster>,
+}
+
+/// Finds the resource: in the streams if they hold any, else in the cluster.
+async fn subject(arguments: &PlanArguments, manifests: &Manifests) -> Result<Subject> {
+    let uses_cluster = arguments.cluster || arguments.context.is_some() || manifests.is_empty();
+    let name = arguments.name.as_deref();
+    if let (false, true, Some(name)) = (manifests.has_syncs(), uses_cluster, name) {
+        let cluster = Cluster::open(arguments.context.as_deref(), arguments.namespace.as_deref()).await?;
+        return Ok(Subject { sync: cluster.sync(name).await?, cluster: Some(cluster) });
+    }
+    let mut sync = manifests.sync(name)?.clone();
+    let namespace = match (sync.namespace(), arguments.namespace.clone()) {
+        (Some(written), Some(wanted)) if written != wanted => bail!(
+            "DirectorySync {} lies in the namespace {written}, and --namespace says {wanted}; drop one of them",
+            sync.name_any()
+        ),
+        (written, wanted) => written.or(wanted),
+    };
+    let cluster = if uses_cluster {
+        Some(Cluster::open(arguments.context.as_deref(), namespace.as_deref()).await?)
+    } else {
+        None
+    };
+    sync.metadata.namespace = cluster.as_ref().map(|cluster| cluster.namespace.clone()).or(namespace);
+    Ok(Subject { sync, cluster })
+}
+
+fn unread(error: ReconcileError) -> anyhow::Error {
+    let side = match &error {
+        ReconcileError::Source(_) => "source",
+        ReconcileError::Target(_) => "target",
+        _ => return error.into(),
+    };
     anyhow!("the {side} cannot be read ({}): {error}", error.reason())
 }
 
@@ -100,15 +138,33 @@ fn verdict(judgement: &Judgement<'_>) -> Verdict {
     }
 }
 
-fn say_what_is_missing_without_state(rules: &Rules) {
-    output::remark(
-        "note: without the state of a cluster the source is compared with what the target holds under its mark, not \
-         with the last good read; and leavers are recognised only by their external id in the target",
-    );
+fn say_what_is_missing(rules: &Rules, state: &State, has_cluster: bool) {
+    if !state.is_new() {
+        return;
+    }
+    let beginning =
+        if has_cluster { "the cluster holds no state of this resource yet" } else { "without the state of a cluster" };
+    output::remark(&format!(
+        "note: {beginning}: the source is compared with what the target holds under its mark, not with the last good \
+         read; and leavers are recognised only by their external id in the target"
+    ));
     if matches!(rules.removal, Removal::Suspend { delete_after: Some(_) }) {
-        output::remark(
-            "note: without the state of a cluster it is not known when somebody was suspended, so deleteAfter deletes nobody here",
-        );
+        output::remark(&format!(
+            "note: {beginning}: it is not known when somebody was suspended, so deleteAfter deletes nobody here"
+        ));
+    }
+}
+
+/// Says whether it is the plan that the status of the resource shows, where it has one.
+fn say_how_it_compares(judgement: &Judgement<'_>, sync: &DirectorySync) {
+    let Some(shown) = sync.status.as_ref().and_then(|status| status.plan.as_ref()) else { return };
+    if shown.digest == judgement.plan().digest().to_string() {
+        output::remark("note: this is the plan that the status of the resource shows");
+    } else {
+        output::remark(&format!(
+            "note: the status of the resource shows another plan, {}, made at {}",
+            shown.digest, shown.planned_at.0
+        ));
     }
 }
 
