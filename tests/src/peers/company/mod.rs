@@ -1,5 +1,6 @@
 //! The company in the directory of the tests and the demo: always the same people, with the oddities of real ones.
 
+pub mod active_directory;
 mod names;
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,5 +1,6 @@
 //! What comes from the distribution's packages.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -7,13 +8,45 @@ use anyhow::{Context, Result, bail};
 
 use super::{Progress, program, run};
 
-/// A program and the Debian package that holds it.
-const NEEDED: [(&str, &str); 3] = [("slapd", "slapd"), ("ldapsearch", "ldap-utils"), ("python3", "python3")];
+/// A Debian package, and what shows that it (or the same software from elsewhere) is here.
+#[derive(Clone, Copy, Debug)]
+pub struct Package {
+    name: &'static str,
+    sign: Sign,
+}
 
-/// Installs the packages whose programs are missing, if this is Debian (or a relative) and we are root. No service is
-/// started by that.
-pub fn install(progress: Progress<'_>) -> Result<()> {
-    let missing = missing_packages();
+#[derive(Clone, Copy, Debug)]
+enum Sign {
+    Program(&'static str),
+    /// In one of the folders of `/usr/lib*`, or in such a folder's subfolder for one kind of processor.
+    Library(&'static str),
+    File(&'static str),
+    /// Debian keeps what `python3 -m venv` needs in a package of its own.
+    PythonEnvironments,
+}
+
+/// What the demo needs as well as the tests.
+pub const BASIC: [Package; 4] = [
+    Package { name: "slapd", sign: Sign::Program("slapd") },
+    Package { name: "ldap-utils", sign: Sign::Program("ldapsearch") },
+    Package { name: "python3", sign: Sign::Program("python3") },
+    Package { name: "python3-venv", sign: Sign::PythonEnvironments },
+];
+
+/// The directory servers that only the tests need.
+pub const DIRECTORY_SERVERS: [Package; 5] = [
+    Package { name: "samba", sign: Sign::Program("samba") },
+    Package { name: "samba-ad-provision", sign: Sign::File("/usr/share/samba/setup/provision.ldif") },
+    Package { name: "samba-dsdb-modules", sign: Sign::Library("samba/ldb/samba_dsdb.so") },
+    Package { name: "samba-vfs-modules", sign: Sign::Library("samba/vfs/acl_xattr.so") },
+    Package { name: "ldb-tools", sign: Sign::Program("ldbmodify") },
+];
+
+/// Installs what is missing of these packages, if this is Debian (or a relative) and we are root. No service is started
+/// by that.
+pub fn install(packages: &[Package], progress: Progress<'_>) -> Result<()> {
+    let missing: Vec<_> =
+        packages.iter().filter(|package| !package.sign.is_here()).map(|package| package.name).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -43,19 +76,25 @@ pub fn install(progress: Progress<'_>) -> Result<()> {
     Ok(())
 }
 
-fn missing_packages() -> Vec<&'static str> {
-    let mut missing: Vec<_> =
-        NEEDED.iter().filter(|(needed, _)| program(needed).is_none()).map(|(_, package)| *package).collect();
-    if !python_makes_environments() {
-        missing.push("python3-venv");
+impl Sign {
+    fn is_here(self) -> bool {
+        match self {
+            Self::Program(name) => program(name).is_some(),
+            Self::Library(name) => has_library(name),
+            Self::File(path) => Path::new(path).exists(),
+            Self::PythonEnvironments => program("python3").is_some_and(|python| {
+                let output = Command::new(python).args(["-c", "import venv, ensurepip"]).output();
+                output.is_ok_and(|output| output.status.success())
+            }),
+        }
     }
-    missing
 }
 
-/// Debian keeps what `python3 -m venv` needs in a package of its own.
-fn python_makes_environments() -> bool {
-    program("python3").is_some_and(|python| {
-        Command::new(python).args(["-c", "import venv, ensurepip"]).output().is_ok_and(|output| output.status.success())
+fn has_library(name: &str) -> bool {
+    let folders = ["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(Path::new);
+    folders.iter().any(|folder| {
+        let below = fs::read_dir(folder).into_iter().flatten().flatten();
+        folder.join(name).exists() || below.into_iter().any(|entry| entry.path().join(name).exists())
     })
 }
 

@@ -6,6 +6,7 @@
 pub mod debian;
 pub mod go;
 pub mod python;
+pub mod samba;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -19,13 +20,24 @@ pub type Progress<'a> = &'a mut dyn FnMut(&str);
 
 /// Installs everything that is missing. The error names all that cannot be installed here and how to get it.
 pub fn install(progress: Progress<'_>) -> Result<()> {
-    install_with(&go::GoPart::ALL, progress)
+    let mut obstacles = install_parts(&go::GoPart::ALL, progress);
+    if let Err(error) = debian::install(&debian::DIRECTORY_SERVERS, progress) {
+        obstacles.push(error);
+    } else if let Err(error) = samba::SambaDomain::provision(progress) {
+        obstacles.push(error);
+    }
+    sum_up(&obstacles)
 }
 
-/// The same with only these of the parts that are built from Go modules.
+/// The same without the directory servers that only the tests need, and with only these of the parts that are built
+/// from Go modules.
 pub fn install_with(parts: &[go::GoPart], progress: Progress<'_>) -> Result<()> {
+    sum_up(&install_parts(parts, progress))
+}
+
+fn install_parts(parts: &[go::GoPart], progress: Progress<'_>) -> Vec<anyhow::Error> {
     let mut obstacles = Vec::new();
-    if let Err(error) = debian::install(progress) {
+    if let Err(error) = debian::install(&debian::BASIC, progress) {
         obstacles.push(error);
     }
     if let Err(error) = python::Scim2ServerEnvironment::install(progress) {
@@ -39,6 +51,10 @@ pub fn install_with(parts: &[go::GoPart], progress: Progress<'_>) -> Result<()> 
             }
         }
     }
+    obstacles
+}
+
+fn sum_up(obstacles: &[anyhow::Error]) -> Result<()> {
     if obstacles.is_empty() {
         return Ok(());
     }
