@@ -30,7 +30,7 @@ pub(crate) fn groups() -> Arc<GroupMapping> {
         email: Some(attribute("mail")),
         name: Some(attribute("cn")),
         description: Some(attribute("description")),
-        members: Some(attribute("member")),
+        members: vec![attribute("member")],
     });
     Arc::new(mapping.unwrap())
 }

@@ -13,12 +13,13 @@ use crate::{
 /// # Errors
 /// If a field is missing or cannot be used; the message names it and the place in an expression.
 pub fn mapping(spec: &DirectorySyncSpec) -> Result<(UserMapping, GroupMapping), ConvertError> {
+    let (written, preset) = (spec.mapping.clone().unwrap_or_default(), spec.preset());
     let api::Mapping { user, group } = spec.effective_mapping();
     let (user, group) = (user.unwrap_or_default(), group.unwrap_or_default());
     let user = UserMappingSpec {
         id: value("user.id", user.id)?,
         email: value("user.email", user.email)?,
-        aliases: value("user.aliases", user.aliases)?,
+        aliases: joined("user.aliases", written.user.and_then(|user| user.aliases), &preset.aliases)?,
         given_name: value("user.givenName", user.given_name)?,
         family_name: value("user.familyName", user.family_name)?,
         display_name: value("user.displayName", user.display_name)?,
@@ -38,9 +39,17 @@ pub fn mapping(spec: &DirectorySyncSpec) -> Result<(UserMapping, GroupMapping), 
         email: value("group.email", group.email)?,
         name: value("group.name", group.name)?,
         description: value("group.description", group.description)?,
-        members: value("group.members", group.members)?,
+        members: joined("group.members", written.group.and_then(|group| group.members), &preset.members)?,
     };
     Ok((UserMapping::compile(&user)?, GroupMapping::compile(&group)?))
+}
+
+/// What is written, or else every attribute of the preset.
+fn joined(path: &str, written: Option<FieldSource>, preset: &[&str]) -> Result<Vec<Value>, ConvertError> {
+    match written {
+        Some(source) => Ok(vec![exactly_one(path, source)?]),
+        None => Ok(preset.iter().map(|&name| Value::Attribute(name.to_owned())).collect()),
+    }
 }
 
 fn value(path: &str, source: Option<FieldSource>) -> Result<Option<Value>, ConvertError> {
@@ -87,8 +96,10 @@ mod tests {
     #[test]
     fn the_preset_asks_for_what_every_openldap_has() {
         let (user, group) = mapping(&spec(&api::Mapping::default())).unwrap();
-        assert_eq!(user.attributes(), ["entryUUID", "mail", "givenName", "sn", "cn"]);
-        assert!(group.attributes().contains(&"member".to_owned()));
+        let expected = ["entryUUID", "mail", "mailLocalAddress", "mailAlternateAddress", "givenName", "sn", "cn"];
+        assert_eq!(user.attributes(), expected);
+        let members: Vec<_> = group.member_attributes().collect();
+        assert_eq!(members, ["member", "uniqueMember", "memberUid"]);
     }
 
     #[test]

@@ -44,10 +44,14 @@ pub struct LdapSource {
     pub tls: Option<LdapTls>,
     /// As whom the directory is read. The account needs to read, and nothing else.
     pub bind: LdapBind,
-    /// What the directory's attributes are called. A preset fills in every part of `mapping` that is
-    /// left out; with `Custom` nothing is filled in.
+    /// What the directory calls things. The schema fills in every part of `mapping` and every filter that is left
+    /// out; with `Custom` nothing is filled in.
     #[serde(default)]
     pub schema: LdapSchema,
+    /// With `schema: OpenLDAP`: whether accounts that the password policy (slapo-ppolicy) has locked for good are
+    /// inactive. The account must be allowed to read `pwdAccountLockedTime`.
+    #[serde(default)]
+    pub locked_accounts: LockedAccounts,
     /// Where people are found. The results are joined; a person found twice counts once.
     #[schemars(length(min = 1, max = 16))]
     pub users: Vec<LdapSearch>,
@@ -128,15 +132,40 @@ pub struct SimpleBind {
 #[serde(rename_all = "camelCase")]
 pub struct AnonymousBind {}
 
-/// Names of the attributes in common directories.
+/// What a kind of directory calls things. Every part can be overridden by `mapping` and by the filters.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum LdapSchema {
-    /// OpenLDAP with inetOrgPerson and groupOfNames: `entryUUID`, `mail`, `givenName`, `sn`, `cn`,
-    /// `description`, `member`.
+    /// OpenLDAP. People are inetOrgPerson, known by `entryUUID`, with `mail`, `givenName`, `sn`, `cn` and further
+    /// addresses in `mailLocalAddress` and `mailAlternateAddress`. Groups are groupOfNames, groupOfUniqueNames and
+    /// posixGroup with `cn`, `description`, `mail` and the members in `member`, `uniqueMember` and `memberUid`.
     #[default]
     OpenLDAP,
+    /// Active Directory. People are users, shared mailboxes and contacts, known by `objectGUID` (a UUID), never
+    /// computers or the system's own mailboxes. The primary address is the `SMTP:` one of `proxyAddresses`, else `mail`;
+    /// the other mail addresses of `proxyAddresses` are aliases. Names are `givenName`, `sn` and `displayName`. An
+    /// account that `userAccountControl` disables is inactive, unless it is that of a shared mailbox, a room or
+    /// equipment. Groups are all groups but built-in ones; who has a group as primary group is a member.
+    ActiveDirectory,
+    /// FreeIPA. People and groups are known by `ipaUniqueID`; who has `nsAccountLock` is inactive. Otherwise as
+    /// OpenLDAP, with members in `member`.
+    FreeIPA,
+    /// 389 Directory Server. People and groups are known by `nsUniqueId`; who has `nsAccountLock` is inactive.
+    /// Otherwise as OpenLDAP.
+    #[serde(rename = "389DirectoryServer")]
+    DirectoryServer389,
     /// Nothing is assumed: `mapping` names every attribute that is to be used.
     Custom,
+}
+
+/// What becomes of accounts that OpenLDAP's password policy has locked for good.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum LockedAccounts {
+    /// They count like others.
+    #[default]
+    Ignored,
+    /// They are inactive while `pwdAccountLockedTime` is `000001010000Z`. An account that is locked for a while after
+    /// wrong passwords is not.
+    Inactive,
 }
 
 /// One search.
@@ -150,11 +179,12 @@ pub struct LdapSearch {
     /// How far the search reaches below the base.
     #[serde(default)]
     pub scope: LdapScope,
-    /// Which entries count (RFC 4515). Do not filter on an attribute that is mapped: if the account
-    /// loses the right to read it, everybody would look like a leaver.
-    #[serde(default = "default_filter")]
+    /// Which entries count (RFC 4515). Left out, those that are people or groups in `schema`. Do not filter on an
+    /// attribute that is mapped: if the account loses the right to read it, everybody would look like a leaver; a plan
+    /// warns of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 3, max = 4096), regex(pattern = r"^\(.*\)$"))]
-    pub filter: String,
+    pub filter: Option<String>,
 }
 
 /// Reach of a search (RFC 4511 §4.5.1.2).
@@ -175,8 +205,4 @@ fn default_page_size() -> i32 {
 
 fn default_timeout() -> String {
     "30s".into()
-}
-
-fn default_filter() -> String {
-    "(objectClass=*)".into()
 }

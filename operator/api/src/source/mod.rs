@@ -6,7 +6,8 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 pub use ldap::{
-    AnonymousBind, LdapBind, LdapPlaintext, LdapSchema, LdapScope, LdapSearch, LdapSource, LdapTls, SimpleBind,
+    AnonymousBind, LdapBind, LdapPlaintext, LdapSchema, LdapScope, LdapSearch, LdapSource, LdapTls, LockedAccounts,
+    SimpleBind,
 };
 
 /// The directory that is the truth. Exactly one kind of source is given.

@@ -36,8 +36,8 @@ pub(super) async fn source(
         urls: spec.urls.clone(),
         tls: Tls { ca_bundle, start_tls: tls.start_tls.unwrap_or_default(), plaintext: tls.plaintext.is_some() },
         bind,
-        users: spec.users.iter().map(search).collect(),
-        groups: spec.groups.iter().map(search).collect(),
+        users: spec.users.iter().map(|search| self::search(search, spec.schema.user_filter())).collect(),
+        groups: spec.groups.iter().map(|search| self::search(search, spec.schema.group_filter())).collect(),
         page_size: u32::try_from(spec.page_size).map_err(|_| ConnectError::Invalid {
             path: "spec.source.ldap.pageSize",
             message: "write a number greater than zero".to_owned(),
@@ -53,7 +53,7 @@ pub(super) async fn source(
     Ok(Box::new(LdapSource::new(config)?))
 }
 
-fn search(spec: &LdapSearch) -> Search {
+fn search(spec: &LdapSearch, filter: &str) -> Search {
     Search {
         base_dn: spec.base_dn.clone(),
         scope: match spec.scope {
@@ -61,6 +61,6 @@ fn search(spec: &LdapSearch) -> Search {
             LdapScope::OneLevel => Scope::OneLevel,
             LdapScope::Base => Scope::Base,
         },
-        filter: spec.filter.clone(),
+        filter: spec.filter.as_deref().unwrap_or(filter).to_owned(),
     }
 }

@@ -19,8 +19,8 @@ pub struct GroupMappingSpec {
     pub name: Option<Value>,
     /// Description.
     pub description: Option<Value>,
-    /// The attribute that names the members.
-    pub members: Option<Value>,
+    /// The attributes that name the members, people and groups; the values of all of them are joined.
+    pub members: Vec<Value>,
 }
 
 /// A compiled mapping of groups.
@@ -31,7 +31,7 @@ pub struct GroupMapping {
     email: Field,
     name: Field,
     description: Field,
-    members: Option<usize>,
+    members: Vec<usize>,
     manages: Fields,
 }
 
@@ -43,17 +43,17 @@ impl GroupMapping {
         let name = required("group.name", spec.name.as_ref(), "cn", &mut requested)?;
         let email = Field::compile("group.email", spec.email.as_ref(), &mut requested)?;
         let description = Field::compile("group.description", spec.description.as_ref(), &mut requested)?;
-        let members = match Field::compile("group.members", spec.members.as_ref(), &mut requested)? {
-            Field::Unmapped => None,
-            Field::Attribute(place) => Some(place),
-            Field::Cel { .. } | Field::Fixed(_) => {
-                return Err(MappingError::MembersNotAttribute { field: "group.members".to_owned() });
+        let mut members = Vec::with_capacity(spec.members.len());
+        for value in &spec.members {
+            match Field::compile("group.members", Some(value), &mut requested)? {
+                Field::Attribute(place) => members.push(place),
+                _ => return Err(MappingError::MembersNotAttribute { field: "group.members".to_owned() }),
             }
-        };
+        }
         let optional = [
             (Part::Email, spec.email.is_some()),
             (Part::Description, spec.description.is_some()),
-            (Part::Members, spec.members.is_some()),
+            (Part::Members, !spec.members.is_empty()),
         ];
         let mapped = optional.into_iter().filter_map(|(field, mapped)| mapped.then_some(field));
         let manages = Fields::of([Part::ExternalId, Part::Name].into_iter().chain(mapped));
@@ -99,9 +99,18 @@ impl GroupMapping {
         Ok(())
     }
 
-    /// The values that name the members, as the directory sent them.
-    pub fn members<'e>(&self, entry: &Entry<'e>) -> &'e [&'e [u8]] {
-        self.members.and_then(|place| entry.values.get(place)).map_or(&[], Vec::as_slice)
+    /// The attributes that name the members.
+    pub fn member_attributes(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().filter_map(|&place| self.requested.names().get(place)).map(String::as_str)
+    }
+
+    /// The values that name the members, as the directory sent them, by attribute in the order of
+    /// [`Self::member_attributes`].
+    pub fn members<'e>(&self, entry: &Entry<'e>) -> impl Iterator<Item = (&str, &'e [&'e [u8]])> {
+        self.members.iter().filter_map(|&place| {
+            let values: &'e [Vec<&'e [u8]>] = entry.values;
+            Some((self.requested.names().get(place)?.as_str(), values.get(place)?.as_slice()))
+        })
     }
 }
 
@@ -115,18 +124,19 @@ mod tests {
         let spec = GroupMappingSpec {
             id: attribute("entryUUID"),
             name: attribute("cn"),
-            members: attribute("member"),
+            members: attribute("member").into_iter().chain(attribute("uniqueMember")).collect(),
             ..GroupMappingSpec::default()
         };
         let mapping = GroupMapping::compile(&spec).unwrap();
-        let values: Vec<Vec<&[u8]>> = vec![vec![b"1"], vec![b"staff"], vec![b"uid=a", b"uid=b"]];
+        let values: Vec<Vec<&[u8]>> = vec![vec![b"1"], vec![b"staff"], vec![b"uid=a", b"uid=b"], vec![b"uid=c"]];
         let entry = Entry { name: "cn=staff", values: &values };
         let mut record = GroupRecord::default();
         mapping.map(&entry, &mut record, &mut 0).unwrap();
         assert_eq!(record.name, "staff");
-        assert_eq!(mapping.members(&entry).len(), 2);
+        let members: Vec<_> = mapping.members(&entry).map(|(attribute, values)| (attribute, values.len())).collect();
+        assert_eq!(members, [("member", 2), ("uniqueMember", 1)]);
 
-        let computed = GroupMappingSpec { members: Some(Value::Cel("entry.member".to_owned())), ..spec };
+        let computed = GroupMappingSpec { members: vec![Value::Cel("entry.member".to_owned())], ..spec };
         assert!(matches!(GroupMapping::compile(&computed), Err(MappingError::MembersNotAttribute { .. })));
     }
 }

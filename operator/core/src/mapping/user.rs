@@ -13,8 +13,8 @@ pub struct UserMappingSpec {
     pub id: Option<Value>,
     /// Primary address. Required.
     pub email: Option<Value>,
-    /// Further addresses.
-    pub aliases: Option<Value>,
+    /// Further addresses; those of all of these are joined.
+    pub aliases: Vec<Value>,
     /// Given name.
     pub given_name: Option<Value>,
     /// Family name.
@@ -35,7 +35,7 @@ pub struct UserMapping {
     requested: AttributeList,
     id: Field,
     email: Field,
-    aliases: Field,
+    aliases: Vec<Field>,
     given_name: Field,
     family_name: Field,
     display_name: Field,
@@ -66,9 +66,11 @@ impl UserMapping {
             attributes.push((name.clone(), Field::compile(&path, Some(value), &mut requested)?));
         }
         attributes.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let compile = |value| Field::compile("user.aliases", Some(value), &mut requested);
+        let aliases = spec.aliases.iter().map(compile).collect::<Result<_, _>>()?;
         let mut field = |path: &str, value: &Option<Value>| Field::compile(path, value.as_ref(), &mut requested);
         Ok(Self {
-            aliases: field("user.aliases", &spec.aliases)?,
+            aliases,
             given_name: field("user.givenName", &spec.given_name)?,
             family_name: field("user.familyName", &spec.family_name)?,
             display_name: field("user.displayName", &spec.display_name)?,
@@ -122,9 +124,11 @@ impl UserMapping {
             }
         });
         let aliases = &mut record.aliases;
-        self.aliases.each(entry, malformed, |text, malformed| {
-            aliases.extend(mail_address(text, malformed).map(str::to_owned));
-        });
+        for field in &self.aliases {
+            field.each(entry, malformed, |text, malformed| {
+                aliases.extend(mail_address(text, malformed).map(str::to_owned));
+            });
+        }
         sort_addresses(aliases, &record.address);
         self.given_name.write(entry, malformed, &mut record.given_name);
         self.family_name.write(entry, malformed, &mut record.family_name);
@@ -154,7 +158,7 @@ impl UserMapping {
 fn managed(spec: &UserMappingSpec) -> crate::capabilities::Fields {
     use crate::capabilities::{Field as Part, Fields};
     let optional = [
-        (Part::Aliases, spec.aliases.is_some()),
+        (Part::Aliases, !spec.aliases.is_empty()),
         (Part::GivenName, spec.given_name.is_some()),
         (Part::FamilyName, spec.family_name.is_some()),
         (Part::DisplayName, spec.display_name.is_some()),
@@ -220,7 +224,7 @@ mod tests {
     fn plain_attributes_become_fields() {
         let spec = UserMappingSpec {
             given_name: Some(attribute("givenName")),
-            aliases: Some(attribute("alias")),
+            aliases: vec![attribute("alias")],
             org_unit: Some(attribute("ou")),
             attributes: vec![("title".to_owned(), Value::Attribute("title".to_owned()))],
             ..minimal()

@@ -78,7 +78,8 @@ impl Confirmer<'_> {
         let referencer = self.referencer;
         let mut members: Option<HashSet<Reference>> = None;
         let mut found = Found::new(mapping.attributes(), |entry: &Entry<'_>, partial| {
-            let all = mapping.members(entry).iter().map(|member| referencer.reference(&dn::member_normal_form(member)));
+            let all = mapping.members(entry).flat_map(|(_, values)| values);
+            let all = all.map(|member| referencer.reference(&dn::member_normal_form(member)));
             members = (!partial).then(|| all.collect());
         });
         self.find(&self.config.groups, attribute, id, &mut found).await?;

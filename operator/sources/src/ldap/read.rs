@@ -129,7 +129,7 @@ impl EntrySink for Groups<'_> {
         }
         let reference = self.read.referencer().reference(&dn::normal_form(entry.name.as_bytes()));
         let group = self.read.group(self.section, reference, &self.record)?;
-        for member in self.mapping.members(entry) {
+        for member in self.mapping.members(entry).flat_map(|(_, values)| values) {
             let member = self.read.referencer().reference(&dn::member_normal_form(member));
             self.read.member(self.section, group, member)?;
         }
