@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Container, EnvVar, Namespace};
+use k8s_openapi::api::core::v1::{Container, EnvVar, Namespace, PodSpec};
 use kube::Api;
 use kube::api::{ListParams, ObjectMeta, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::control_plane::ControlPlane;
 use super::helm::Helm;
-use super::processes::{Processes, free_port};
+use super::processes::{Kept, Processes, free_port};
 
 const NAME: &str = "directory-sync-operator";
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -61,22 +61,31 @@ impl Operator {
     pub async fn start(control_plane: &ControlPlane, options: &OperatorOptions) -> Result<Self> {
         install(control_plane, options).await?;
         let deployment = deployment(control_plane, options).await?;
-        let pod = deployment.spec.and_then(|spec| spec.template.spec).context("the Deployment has no pods")?;
-        let account = pod.service_account_name.context("the pods have no service account of their own")?;
-        let token = control_plane.create_token(&options.namespace, &account).await?;
-        let kubeconfig = control_plane.kubeconfig_for_token(&account, &token)?;
-        let container = pod.containers.into_iter().next().context("the pods have no container")?;
+        let account = service_account(&deployment)?;
+        let token = control_plane.create_token(&options.namespace, account).await?;
+        let kubeconfig = control_plane.kubeconfig_for_token(account, &token)?;
+        let program = tokio::task::spawn_blocking(program).await??;
+        Self::start_deployed(&deployment, program, &kubeconfig).await
+    }
+
+    /// Starts this program as a Deployment that stands in the cluster of the kubeconfig file would run it. The file
+    /// should be of the bearer of a token of [`service_account`]. It watches when this returns.
+    pub async fn start_deployed(deployment: &Deployment, program: PathBuf, kubeconfig: &Path) -> Result<Self> {
+        let account = service_account(deployment)?;
+        let namespace = deployment.metadata.namespace.as_deref().context("the Deployment has no namespace")?;
+        let name = deployment.metadata.name.as_deref().context("the Deployment has no name")?;
+        let container = pod(deployment)?.containers.first().context("the pods have no container")?;
 
         let port = free_port()?;
-        let mut environment = environment(&container, &options.release)?;
+        let mut environment = environment(container, name)?;
         environment.insert("KUBECONFIG".to_owned(), kubeconfig.display().to_string());
         let mut operator = Self {
             processes: Processes::new("operator")?,
-            program: tokio::task::spawn_blocking(program).await??,
-            arguments: arguments(&container, port)?,
+            program,
+            arguments: arguments(container, port)?,
             environment,
             port,
-            user: format!("system:serviceaccount:{}:{account}", options.namespace),
+            user: format!("system:serviceaccount:{namespace}:{account}"),
             http: reqwest::Client::builder().no_proxy().build()?,
         };
         operator.restart().await?;
@@ -117,6 +126,16 @@ impl Operator {
     /// Fails with the end of the log if the process has ended by itself.
     pub fn ensure_running(&mut self) -> Result<()> {
         self.processes.ensure_running()
+    }
+
+    /// Leaves it running when this process ends.
+    pub fn keep(self) -> Kept {
+        self.processes.keep()
+    }
+
+    /// The file that [`Self::log`] reads.
+    pub fn log_path(&self) -> PathBuf {
+        self.processes.log_path(NAME)
     }
 
     /// The name under which the API server knows the operator, as it stands in the audit log.
@@ -178,6 +197,15 @@ pub fn chart() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/directory-sync-operator")
 }
 
+/// The service account of a Deployment's pods.
+pub fn service_account(deployment: &Deployment) -> Result<&str> {
+    pod(deployment)?.service_account_name.as_deref().context("the pods have no service account of their own")
+}
+
+fn pod(deployment: &Deployment) -> Result<&PodSpec> {
+    deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref()).context("the Deployment has no pods")
+}
+
 async fn install(control_plane: &ControlPlane, options: &OperatorOptions) -> Result<()> {
     let namespace = Namespace {
         metadata: ObjectMeta {
@@ -237,7 +265,7 @@ fn environment(container: &Container, pod_name: &str) -> Result<BTreeMap<String,
 }
 
 /// The operator's program, built from the sources as they are now; cargo shows its progress.
-fn program() -> Result<PathBuf> {
+pub fn program() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     // Of the whole workspace, as the tests are built: another choice would unite other features of the dependencies.
     let mut build = Command::new(cargo)
