@@ -87,6 +87,18 @@ impl Fields {
         Self(self.0 | field.bit())
     }
 
+    /// What is in both sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// What is in this set and not in the other.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether the field is in the set.
     pub const fn contains(self, field: Field) -> bool {
         self.0 & field.bit() != 0

@@ -3,7 +3,7 @@
 use crate::operation::{NO_ROW, Operation, Reason, Verb};
 use crate::plan::{Digest, PlanCounts};
 use crate::plan::{Plan, Summary, WarningKind, Warnings, digest};
-use crate::snapshot::{Member, MemberKind, Reference};
+use crate::snapshot::{Member, MemberKind, Reference, Snapshot};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
 
@@ -83,8 +83,30 @@ fn lookup(plan: &Plan<'_>, operation: &Operation) -> Option<Lookup> {
 /// What has to be looked up, each once, and no more than `bound`: what exceeds it stays unconfirmed and waits.
 pub fn lookups(plan: &Plan<'_>, bound: usize) -> Lookups {
     let mut seen = HashSet::new();
-    let wanted = plan.operations.iter().filter_map(|operation| lookup(plan, operation));
+    let wanted = plan.operations.iter().flat_map(|operation| {
+        // Who is to leave a group may have been in it through groups within it.
+        let nested = match operation.verb {
+            Verb::RemoveMember => nested_groups(plan, operation.source),
+            _ => Vec::new(),
+        };
+        lookup(plan, operation).into_iter().chain(nested)
+    });
     Lookups { lookups: wanted.filter(|lookup| seen.insert(lookup.clone())).take(bound).collect() }
+}
+
+/// The groups whose people were made direct members of this one.
+fn nested_groups(plan: &Plan<'_>, group: u32) -> Vec<Lookup> {
+    let (mut seen, mut open) = (HashSet::from([group]), vec![group]);
+    let mut nested = Vec::new();
+    while let Some(row) = open.pop() {
+        for &inner in plan.source.groups_flattened_into(row as usize) {
+            if seen.insert(inner) {
+                nested.push(Lookup::Group { id: plan.source.group(inner as usize).id().to_owned() });
+                open.push(inner);
+            }
+        }
+    }
+    nested
 }
 
 /// A plan whose removals were looked up, or wait because they could not be. Made only by [`confirm`].
@@ -100,12 +122,20 @@ pub struct ConfirmedPlan<'w> {
 /// from the plan with a warning; what could not be looked up waits.
 pub fn confirm(mut plan: Plan<'_>, lookups: Lookups, findings: Vec<Finding>) -> ConfirmedPlan<'_> {
     let found: HashMap<Lookup, Finding> = lookups.lookups.into_iter().zip(findings).collect();
+    let mut members = GroupsNow::new(&plan, &found);
     let mut unconfirmed = BTreeMap::new();
     let mut kept = Vec::with_capacity(plan.operations.len());
     for mut operation in std::mem::take(&mut plan.operations) {
         let verdict = match lookup(&plan, &operation) {
             None => Verdict::Confirmed(operation.reason),
-            Some(lookup) => judge(&plan, &operation, found.get(&lookup)),
+            Some(lookup) => judge(&plan, &operation, found.get(&lookup), &mut members),
+        };
+        let verdict = match (verdict, &plan.other_server) {
+            (Verdict::Confirmed(_), Some((last, now))) if operation.verb.is_removal() => Verdict::Unknown(format!(
+                "the last read was of {last} and this one is of {now}, which may lag behind; the next read of {now} \
+                 decides"
+            )),
+            (verdict, _) => verdict,
         };
         match verdict {
             Verdict::Confirmed(reason) => operation.reason = reason,
@@ -133,7 +163,7 @@ enum Verdict {
     Unknown(String),
 }
 
-fn judge(plan: &Plan<'_>, operation: &Operation, finding: Option<&Finding>) -> Verdict {
+fn judge(plan: &Plan<'_>, operation: &Operation, finding: Option<&Finding>, members: &mut GroupsNow<'_>) -> Verdict {
     let unknown = |why: &str| Verdict::Unknown(why.to_owned());
     let Some(finding) = finding else {
         return unknown("it was not looked up, because there are more removals than look-ups are allowed");
@@ -142,14 +172,14 @@ fn judge(plan: &Plan<'_>, operation: &Operation, finding: Option<&Finding>) -> V
         return Verdict::Unknown(message.clone());
     }
     match (operation.verb, finding) {
-        (Verb::RemoveMember, Finding::StillThere { members: Some(members) }) => {
+        (Verb::RemoveMember, Finding::StillThere { members: Some(direct) }) => {
             let reference = match Member::from_raw(operation.member_source).kind() {
                 MemberKind::User(row) => plan.source.user(row).reference(),
                 MemberKind::Group(row) => plan.source.group(row).reference(),
             };
             match reference {
-                Some(reference) if members.contains(&reference) => Verdict::StillThere,
-                Some(_) => Verdict::Confirmed(Reason::LeftGroup),
+                Some(reference) if direct.contains(&reference) => Verdict::StillThere,
+                Some(reference) => members.within(operation.source, reference),
                 None => unknown("the member has no name in the source to look for"),
             }
         }
@@ -163,6 +193,70 @@ fn judge(plan: &Plan<'_>, operation: &Operation, finding: Option<&Finding>) -> V
         (Verb::SuspendUser | Verb::DeleteUser, Finding::LostAddress) => Verdict::Confirmed(Reason::LostAddress),
         (Verb::SuspendUser, Finding::Disabled) => Verdict::Confirmed(Reason::DisabledInSource),
         _ => Verdict::StillThere,
+    }
+}
+
+/// The members of groups now, with those of the groups within them where these were made direct members.
+struct GroupsNow<'f> {
+    source: &'f Snapshot,
+    found: &'f HashMap<Lookup, Finding>,
+    /// Rows of groups by the name by which groups refer to them.
+    rows: HashMap<Reference, usize>,
+    /// Everybody within a group, and why that may not be everybody.
+    known: HashMap<u32, (HashSet<Reference>, Option<&'static str>)>,
+}
+
+impl<'f> GroupsNow<'f> {
+    fn new(plan: &Plan<'f>, found: &'f HashMap<Lookup, Finding>) -> Self {
+        let source = plan.source;
+        let rows = if source.is_flattened() {
+            source.groups().filter_map(|group| Some((group.reference()?, group.row()))).collect()
+        } else {
+            HashMap::new()
+        };
+        Self { source, found, rows, known: HashMap::new() }
+    }
+
+    /// What it means that somebody is no direct member of a group.
+    fn within(&mut self, group: u32, member: Reference) -> Verdict {
+        if self.rows.is_empty() {
+            return Verdict::Confirmed(Reason::LeftGroup);
+        }
+        if !self.known.contains_key(&group) {
+            let everybody = self.everybody(group);
+            self.known.insert(group, everybody);
+        }
+        match self.known.get(&group) {
+            Some((people, _)) if people.contains(&member) => Verdict::StillThere,
+            Some((_, Some(why))) => Verdict::Unknown((*why).to_owned()),
+            _ => Verdict::Confirmed(Reason::LeftGroup),
+        }
+    }
+
+    fn everybody(&self, group: u32) -> (HashSet<Reference>, Option<&'static str>) {
+        let (mut people, mut unknown) = (HashSet::new(), None);
+        let (mut seen, mut open) = (HashSet::from([group as usize]), vec![group as usize]);
+        while let Some(row) = open.pop() {
+            match self.found.get(&Lookup::Group { id: self.source.group(row).id().to_owned() }) {
+                Some(Finding::StillThere { members: Some(members) }) => {
+                    let inner = members.iter().filter_map(|member| self.rows.get(member));
+                    open.extend(inner.filter(|&&row| seen.insert(row)));
+                    people.extend(members);
+                }
+                // A group that is gone or out of reach gives its people to no other.
+                Some(
+                    Finding::Gone
+                    | Finding::MovedOutOfScope
+                    | Finding::NoLongerMatches
+                    | Finding::LostAddress
+                    | Finding::Disabled,
+                ) => {}
+                Some(Finding::StillThere { members: None } | Finding::Unreadable { .. }) | None => {
+                    unknown = Some("the members of a group within the group could not be read again");
+                }
+            }
+        }
+        (people, unknown)
     }
 }
 

@@ -3,13 +3,14 @@
 //! Text is compared without regard to case; addresses by their key (see [`crate::address`]). `exact` and `glob`
 //! speak of the whole value, a regular expression is found anywhere in it. One matching value of several suffices.
 //!
-//! Being named by a rule means being left alone, so whatever cannot be judged counts as named: an expression that
-//! fails for somebody names that person.
+//! Being named by a rule means being left alone, so whatever cannot be judged counts as named: a rule about a field that
+//! the source could not tell of somebody, or an expression that fails for somebody or would have to look at more text
+//! than expressions may, names that person.
 
 use crate::address;
-use crate::capabilities::Field;
+use crate::capabilities::{Field, Fields};
 use crate::disposition::{Classified, Disposition};
-use crate::mapping::{Expression, ExpressionError};
+use crate::mapping::{ATTRIBUTE_BYTES, Expression, ExpressionError, VALUES_LIMIT};
 use crate::operation::Kind;
 use crate::snapshot::{Group, User};
 use cel::objects::{Key, Map};
@@ -41,6 +42,16 @@ pub enum Subject {
     Field(Field),
     /// A further attribute of a person, by name.
     Attribute(String),
+}
+
+impl Subject {
+    fn is_in(&self, fields: Fields) -> bool {
+        match self {
+            Self::Id => false,
+            Self::Field(field) => fields.contains(*field),
+            Self::Attribute(_) => fields.contains(Field::Attributes),
+        }
+    }
 }
 
 /// How a value is compared.
@@ -197,13 +208,13 @@ impl Rules {
             })
     }
 
-    fn expressions_match(&self, variable: &'static str, value: impl Fn() -> cel::Value) -> bool {
+    fn expressions_match(&self, variable: &'static str, value: impl Fn() -> Option<cel::Value>) -> bool {
         if self.expressions.is_empty() {
             return false;
         }
-        let value = value();
+        let Some(value) = value() else { return true };
         self.expressions.iter().any(|expression| {
-            !matches!(expression.evaluate(vec![(variable, value.clone())]), Some(cel::Value::Bool(false)))
+            !matches!(expression.evaluate(vec![(variable, value.clone())]), Ok(cel::Value::Bool(false)))
         })
     }
 }
@@ -215,6 +226,9 @@ fn folded(value: &str) -> String {
 
 /// Hands the person's non-empty values of a subject to `found` until it says yes.
 fn user_values(user: User<'_>, subject: &Subject, found: &mut dyn FnMut(&str) -> bool) -> bool {
+    if subject.is_in(user.unknown()) {
+        return true;
+    }
     let mut one = |value: &str| !value.is_empty() && found(value);
     match subject {
         Subject::Id => one(user.id()) || one(user.external_id()),
@@ -236,6 +250,9 @@ fn user_values(user: User<'_>, subject: &Subject, found: &mut dyn FnMut(&str) ->
 
 /// Hands the group's non-empty values of a subject to `found` until it says yes.
 fn group_values(group: Group<'_>, subject: &Subject, found: &mut dyn FnMut(&str) -> bool) -> bool {
+    if subject.is_in(group.unknown()) {
+        return true;
+    }
     let mut one = |value: &str| !value.is_empty() && found(value);
     match subject {
         Subject::Id => one(group.id()) || one(group.external_id()),
@@ -247,35 +264,62 @@ fn group_values(group: Group<'_>, subject: &Subject, found: &mut dyn FnMut(&str)
     }
 }
 
-fn map(entries: impl IntoIterator<Item = (&'static str, cel::Value)>) -> cel::Value {
-    let map = entries.into_iter().map(|(name, value)| (Key::from(name), value)).collect();
-    cel::Value::Map(Map { map: Arc::new(map) })
+/// The variable of an expression. Fields that could not be told are absent, so that an expression about them fails;
+/// `None` if there is more text than an expression may be given.
+fn variable(
+    unknown: Fields,
+    texts: &[(&'static str, Field, &str)],
+    others: impl IntoIterator<Item = (&'static str, Field, cel::Value, usize)>,
+) -> Option<cel::Value> {
+    let mut bytes: usize = texts.iter().map(|(_, _, text)| text.len()).sum();
+    let mut map: HashMap<Key, cel::Value> = HashMap::new();
+    for (name, _, text) in texts.iter().filter(|(_, field, _)| !unknown.contains(*field)) {
+        map.insert(Key::from(*name), cel::Value::from(*text));
+    }
+    for (name, _, value, length) in others.into_iter().filter(|(_, field, ..)| !unknown.contains(*field)) {
+        bytes += length;
+        map.insert(Key::from(name), value);
+    }
+    (bytes <= ATTRIBUTE_BYTES).then(|| cel::Value::Map(Map { map: Arc::new(map) }))
 }
 
-fn user_value(user: User<'_>) -> cel::Value {
+fn user_value(user: User<'_>) -> Option<cel::Value> {
+    if user.aliases().len() > VALUES_LIMIT || user.attributes().len() > VALUES_LIMIT {
+        return None;
+    }
+    let texts = [
+        ("id", Field::ExternalId, user.id()),
+        ("externalId", Field::ExternalId, user.external_id()),
+        ("email", Field::Email, user.address()),
+        ("givenName", Field::GivenName, user.given_name()),
+        ("familyName", Field::FamilyName, user.family_name()),
+        ("displayName", Field::DisplayName, user.display_name()),
+        ("orgUnit", Field::OrgUnit, user.org_unit()),
+    ];
+    let aliases = cel::Value::List(Arc::new(user.aliases().map(cel::Value::from).collect()));
     let attributes = user.attributes().map(|(name, value)| (Key::from(name), cel::Value::from(value))).collect();
-    map([
-        ("id", user.id().into()),
-        ("externalId", user.external_id().into()),
-        ("email", user.address().into()),
-        ("aliases", cel::Value::List(Arc::new(user.aliases().map(cel::Value::from).collect()))),
-        ("givenName", user.given_name().into()),
-        ("familyName", user.family_name().into()),
-        ("displayName", user.display_name().into()),
-        ("orgUnit", user.org_unit().into()),
-        ("active", cel::Value::Bool(user.active())),
-        ("attributes", cel::Value::Map(Map { map: Arc::new(attributes) })),
-    ])
+    let others = [
+        ("aliases", Field::Aliases, aliases, user.aliases().map(str::len).sum()),
+        ("active", Field::Active, cel::Value::Bool(user.active()), 0),
+        (
+            "attributes",
+            Field::Attributes,
+            cel::Value::Map(Map { map: Arc::new(attributes) }),
+            user.attributes().map(|(name, value)| name.len() + value.len()).sum(),
+        ),
+    ];
+    variable(user.unknown(), &texts, others)
 }
 
-fn group_value(group: Group<'_>) -> cel::Value {
-    map([
-        ("id", group.id().into()),
-        ("externalId", group.external_id().into()),
-        ("email", group.address().into()),
-        ("name", group.name().into()),
-        ("description", group.description().into()),
-    ])
+fn group_value(group: Group<'_>) -> Option<cel::Value> {
+    let texts = [
+        ("id", Field::ExternalId, group.id()),
+        ("externalId", Field::ExternalId, group.external_id()),
+        ("email", Field::Email, group.address()),
+        ("name", Field::Name, group.name()),
+        ("description", Field::Description, group.description()),
+    ];
+    variable(group.unknown(), &texts, [])
 }
 
 #[cfg(test)]
@@ -331,6 +375,29 @@ mod tests {
         assert!(names_ada(EMAIL, Test::Cel("user.orgUnit.startsWith('/Contractors')".to_owned())));
         assert!(!names_ada(EMAIL, Test::Cel("user.active == false".to_owned())));
         assert!(names_ada(EMAIL, Test::Cel("user.attributes.nothing == 'x'".to_owned())));
+    }
+
+    #[test]
+    fn what_cannot_be_judged_names_the_person() {
+        let names = |person: UserRecord, test: Test| {
+            let rules =
+                Matchers::compile(&[MatcherSpec { kind: Kind::User, field: Subject::Field(Field::OrgUnit), test }]);
+            let mut read = Read::<SourceSide>::start(ReadCaps::default());
+            let section = read.open("all");
+            let reference = read.referencer().reference(b"ada");
+            read.user(section, reference, &person).unwrap();
+            read.page(section, Next::End).unwrap();
+            rules.unwrap().matches_user(&read.finish().unwrap().snapshot().user(0))
+        };
+        let told = UserRecord { id: "1".to_owned(), active: true, ..UserRecord::default() };
+        let untold = UserRecord { unknown: Fields::of([Field::OrgUnit]), ..told.clone() };
+        let large = UserRecord { display_name: "x".repeat(ATTRIBUTE_BYTES), ..told.clone() };
+        let contractors = || Test::Cel("user.orgUnit == '/Contractors'".to_owned());
+        assert!(!names(told, contractors()));
+        assert!(names(untold.clone(), contractors()));
+        assert!(names(untold.clone(), Test::Exact("/Contractors".to_owned())));
+        assert!(!names(untold, Test::Cel("user.id == '2'".to_owned())), "another field can be judged");
+        assert!(names(large, contractors()));
     }
 
     #[test]

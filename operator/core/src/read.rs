@@ -5,6 +5,8 @@
 //! [`CompleteRead`]; on any other way out there is no snapshot, so nothing can be planned from it.
 
 use crate::Disposition;
+use crate::operation::Kind;
+use crate::plan::{WarningKind, Warnings};
 use crate::snapshot::{
     ColumnFull, GroupRecord, GroupRow, Reference, Referencer, Skipped, Snapshot, SnapshotBuilder, UserRecord, UserRow,
 };
@@ -45,6 +47,9 @@ mod sealed {
 #[derive(Debug)]
 pub struct CompleteRead<S: Side> {
     snapshot: Snapshot,
+    warnings: Warnings,
+    server: Option<String>,
+    caps: ReadCaps,
     side: PhantomData<S>,
 }
 
@@ -52,6 +57,34 @@ impl<S: Side> CompleteRead<S> {
     /// What was read.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// What came up while reading that a plan has to warn of.
+    pub fn warnings(&self) -> &Warnings {
+        &self.warnings
+    }
+
+    /// Which of several servers was read, where replicas may lag behind each other.
+    pub fn server(&self) -> Option<&str> {
+        self.server.as_deref()
+    }
+}
+
+impl CompleteRead<SourceSide> {
+    /// Warns of groups that contain themselves, and, for a target without groups in groups, makes the people in nested
+    /// groups direct members. A pure function of what was read.
+    pub fn settle_nesting(&mut self, target_nests: bool) {
+        let (cyclic, replaced) = if target_nests {
+            (self.snapshot.cyclic_groups(), 0)
+        } else {
+            let nesting = self.snapshot.flatten_groups(self.caps.memberships);
+            (nesting.cyclic, nesting.replaced)
+        };
+        for row in cyclic {
+            let label = crate::plan::group_label(self.snapshot.group(row)).to_owned();
+            self.warnings.add(WarningKind::GroupInItself, Kind::Group, &label);
+        }
+        self.warnings.count(WarningKind::NestedGroupsFlattened, Kind::Membership, replaced, "");
     }
 }
 
@@ -164,6 +197,8 @@ struct Progress {
 #[derive(Debug)]
 pub struct Read<S: Side> {
     builder: SnapshotBuilder,
+    warnings: Warnings,
+    server: Option<String>,
     sections: Vec<Progress>,
     caps: ReadCaps,
     side: PhantomData<S>,
@@ -172,7 +207,24 @@ pub struct Read<S: Side> {
 impl<S: Side> Read<S> {
     /// Begins a read.
     pub fn start(caps: ReadCaps) -> Self {
-        Self { builder: SnapshotBuilder::default(), sections: Vec::new(), caps, side: PhantomData }
+        Self {
+            builder: SnapshotBuilder::default(),
+            warnings: Warnings::default(),
+            server: None,
+            sections: Vec::new(),
+            caps,
+            side: PhantomData,
+        }
+    }
+
+    /// Says which of several servers is read: removals wait for a second read when it is another one than before.
+    pub fn served_by(&mut self, server: impl Into<String>) {
+        self.server = Some(server.into());
+    }
+
+    /// Notes something that a plan has to warn of.
+    pub fn warn(&mut self, kind: WarningKind, object: Kind, sample: &str) {
+        self.warnings.add(kind, object, sample);
     }
 
     /// Opens a section. `name` stands in messages: "people below ou=People,dc=example,dc=com".
@@ -261,7 +313,13 @@ impl<S: Side> Read<S> {
         if let Some(open) = self.sections.iter().find(|section| !section.ended) {
             return Err(IncompleteRead::MissingEnd { section: open.name.clone() });
         }
-        Ok(CompleteRead { snapshot: self.builder.finish(S::LOOKED_UP), side: PhantomData })
+        Ok(CompleteRead {
+            snapshot: self.builder.finish(S::LOOKED_UP),
+            warnings: self.warnings,
+            server: self.server,
+            caps: self.caps,
+            side: PhantomData,
+        })
     }
 
     fn admit(&self, section: Section) -> Result<(), IncompleteRead> {

@@ -4,7 +4,7 @@
 
 mod world;
 
-use directory_sync_core::capabilities::Field;
+use directory_sync_core::capabilities::{Field, Fields};
 use directory_sync_core::confirm::{self, Finding};
 use directory_sync_core::matcher::{MatcherSpec, Matchers, Subject, Test};
 use directory_sync_core::operation::{Kind, Reason, Verb};
@@ -246,4 +246,52 @@ fn the_state_is_read_back_as_it_was_written() {
     assert_eq!(State::read(&bytes[..]).unwrap(), state);
     assert_eq!(State::read(&bytes[..bytes.len() / 2]).unwrap_err().reason(), "StateDamaged");
     assert!(at(0) < at(1));
+}
+
+#[test]
+fn what_the_source_cannot_tell_stays_as_it_is_in_the_target() {
+    let mut source = world(vec![Person { unit: "/a".to_owned(), ..person("ada") }], vec![team("g", &["ada"])]);
+    let (target, state) = settled(&source);
+    let ada = &mut source.people[0];
+    (ada.unit, ada.name) = (String::new(), "New".to_owned());
+    ada.unknown = Fields::of([Field::OrgUnit]);
+    source.teams[0].name.clear();
+    source.teams[0].unknown_fields = Fields::of([Field::Name]);
+    planned(&source, &target, &open_rules(), &state, |plan| {
+        assert_eq!(verbs(&plan), [Verb::UpdateUser], "only what can be told");
+        assert_eq!(plan.warnings().of(WarningKind::FieldUnknown(Field::OrgUnit)), 1);
+        assert_eq!(plan.warnings().of(WarningKind::FieldUnknown(Field::Name)), 1);
+    });
+}
+
+#[test]
+fn whose_address_cannot_be_told_is_neither_gone_nor_new() {
+    let mut source = world(vec![person("ada")], vec![team("g", &["ada"])]);
+    let (mut target, mut state) = settled(&source);
+    source.people.push(person("eve"));
+    for person in &mut source.people {
+        person.address.clear();
+        person.unknown = Fields::of([Field::Email]);
+    }
+    for removal in [Removal::Suspend { delete_after: Some(SignedDuration::ZERO) }, Removal::Delete] {
+        let rules = Rules { removal, ..open_rules() };
+        planned(&source, &target, &rules, &state, |plan| assert!(plan.is_empty(), "{:?}", plan.operations()));
+    }
+    run(&source, &mut target, &open_rules(), &mut state, 5);
+    assert_eq!(state.users().get("ada").unwrap().times, Times::default(), "the time of missing does not begin");
+}
+
+#[test]
+fn of_whom_it_cannot_be_told_whether_they_are_active_is_neither_created_nor_restored() {
+    let mut source = world(vec![Person { active: false, ..person("ada") }], vec![]);
+    let target =
+        world(vec![Person { id: "7".to_owned(), mark: "ada".to_owned(), active: false, ..person("ada") }], vec![]);
+    source.people.push(person("eve"));
+    for person in &mut source.people {
+        (person.active, person.unknown) = (true, Fields::of([Field::Active]));
+    }
+    planned(&source, &target, &open_rules(), &State::new(), |plan| {
+        assert!(plan.is_empty(), "{:?}", plan.operations());
+        assert_eq!(plan.warnings().of(WarningKind::FieldUnknown(Field::Active)), 2);
+    });
 }

@@ -1,7 +1,8 @@
 //! One field of a mapping, compiled.
 
 use super::attribute::{AttributeList, is_attribute};
-use super::text::texts;
+use super::expression::{ATTRIBUTE_BYTES, VALUE_BYTES};
+use super::text::{Use, mail_address, text};
 use super::{Entry, Expression, MappingError, VALUE_LIMIT, VALUES_LIMIT, Value};
 use cel::objects::{Key, Map};
 use std::collections::HashMap;
@@ -51,88 +52,148 @@ impl Field {
         }
     }
 
-    /// Hands every usable text of the field to `take`, in no order.
-    pub(super) fn each(&self, entry: &Entry<'_>, malformed: &mut u64, mut take: impl FnMut(&str, &mut u64)) {
+    /// Hands every text of the field to `take`, in no order, which says what became of it. An error: what the field
+    /// should be cannot be told, and nothing of it was taken.
+    pub(super) fn each(
+        &self,
+        entry: &Entry<'_>,
+        malformed: &mut u64,
+        mut take: impl FnMut(&str) -> Use,
+    ) -> Result<(), Unknown> {
+        let (mut taken, mut unusable) = (0_u64, 0_u64);
+        let mut count = |used: Use| match used {
+            Use::Taken => taken += 1,
+            Use::PassedOver => {}
+            Use::Malformed => unusable += 1,
+        };
         match self {
             Self::Unmapped => {}
-            Self::Fixed(text) => take(text, malformed),
+            Self::Fixed(text) => count(take(text)),
             Self::Attribute(place) => {
-                let mut unusable = 0;
-                for text in texts(entry.values.get(*place).map_or(&[], Vec::as_slice), &mut unusable) {
-                    take(text, malformed);
+                let values = entry.values.get(*place).map_or(&[][..], Vec::as_slice);
+                if values.len() > VALUES_LIMIT || values.iter().any(|value| value.len() > VALUE_LIMIT) {
+                    *malformed += 1;
+                    return Err(Unknown);
                 }
-                *malformed += unusable;
+                for value in values {
+                    match text(value) {
+                        Some("") => {}
+                        Some(text) => count(take(text)),
+                        None => count(Use::Malformed),
+                    }
+                }
             }
             Self::Cel { expression, attributes } => {
-                for text in evaluate(expression, attributes, entry, malformed) {
-                    take(&text, malformed);
+                let texts = evaluate(expression, attributes, entry, malformed);
+                let texts = texts.inspect_err(|Unknown| *malformed += 1)?;
+                for text in &texts {
+                    count(take(text));
                 }
             }
         }
+        *malformed += unusable;
+        if unusable > 0 && taken == 0 { Err(Unknown) } else { Ok(()) }
     }
 
     /// Writes the field's text into `field`: the smallest by code points if there are several, so that it does not
     /// depend on their order.
-    pub(super) fn write(&self, entry: &Entry<'_>, malformed: &mut u64, field: &mut String) {
+    pub(super) fn write(&self, entry: &Entry<'_>, malformed: &mut u64, field: &mut String) -> Result<(), Unknown> {
         let mut first = true;
-        self.each(entry, malformed, |text, _| {
+        self.each(entry, malformed, |text| {
             if first || text < field.as_str() {
                 field.clear();
                 field.push_str(text);
                 first = false;
             }
-        });
+            Use::Taken
+        })
+    }
+
+    /// Writes the smallest mail address of the field into `address`.
+    pub(super) fn write_address(
+        &self,
+        entry: &Entry<'_>,
+        malformed: &mut u64,
+        address: &mut String,
+    ) -> Result<(), Unknown> {
+        self.each(entry, malformed, |text| {
+            let found = match mail_address(text) {
+                Ok(found) => found,
+                Err(used) => return used,
+            };
+            if address.is_empty() || found < address.as_str() {
+                address.clear();
+                address.push_str(found);
+            }
+            Use::Taken
+        })
     }
 }
+
+/// The source does not say what a field should be: its values are too many, too long or unusable, or its expression
+/// comes to no result. That is not the same as having no value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unknown;
 
 fn evaluate(
     expression: &Expression,
     attributes: &[(Key, usize)],
     entry: &Entry<'_>,
     malformed: &mut u64,
-) -> Vec<String> {
+) -> Result<Vec<String>, Unknown> {
     let mut map = HashMap::with_capacity(attributes.len());
     for (name, place) in attributes {
-        let mut unusable = 0;
         let values = entry.values.get(*place).map_or(&[][..], Vec::as_slice);
-        let mut values: Vec<&str> = texts(values, &mut unusable).collect();
+        let (mut texts, mut unusable) = (Vec::with_capacity(values.len()), 0);
+        for value in values {
+            match text(value) {
+                Some("") => {}
+                Some(text) => texts.push(text),
+                None => unusable += 1,
+            }
+        }
         *malformed += unusable;
-        values.sort_unstable();
-        if !values.is_empty() {
-            let values = values.into_iter().map(cel::Value::from).collect();
-            map.insert(name.clone(), cel::Value::List(Arc::new(values)));
+        let bytes: usize = texts.iter().map(|text| text.len()).sum();
+        let too_long = texts.iter().any(|text| text.len() > VALUE_BYTES);
+        if too_long || bytes > ATTRIBUTE_BYTES || values.len() > VALUES_LIMIT {
+            return Err(Unknown);
+        }
+        texts.sort_unstable();
+        if !texts.is_empty() {
+            map.insert(name.clone(), cel::Value::List(Arc::new(texts.into_iter().map(cel::Value::from).collect())));
+        } else if unusable > 0 {
+            // To the expression it would look as if there were none.
+            return Err(Unknown);
         }
     }
-    let entry_value = cel::Value::Map(Map { map: Arc::new(map) });
-    let result = expression.evaluate(vec![("entry", entry_value), ("dn", cel::Value::from(entry.name))]);
-    let mut texts = Vec::new();
-    if let Some(result) = result {
-        push_texts(&result, &mut texts, malformed);
+    if entry.name.len() > VALUE_BYTES {
+        return Err(Unknown);
     }
-    texts
+    let entry_value = cel::Value::Map(Map { map: Arc::new(map) });
+    let variables = vec![("entry", entry_value), ("dn", cel::Value::from(entry.name))];
+    let result = expression.evaluate(variables).map_err(|_| Unknown)?;
+    let mut texts = Vec::new();
+    push_texts(&result, &mut texts)?;
+    Ok(texts)
 }
 
-/// The texts that a result holds. Null holds none; what is no text, number or truth value counts as malformed.
-fn push_texts(result: &cel::Value, texts: &mut Vec<String>, malformed: &mut u64) {
-    if texts.len() >= VALUES_LIMIT {
-        *malformed += 1;
-        return;
-    }
+/// The texts that a result holds. Null holds none; a field cannot be made of other than texts, numbers and truth values.
+fn push_texts(result: &cel::Value, texts: &mut Vec<String>) -> Result<(), Unknown> {
     let text = match result {
-        cel::Value::Null => return,
+        cel::Value::Null => return Ok(()),
         cel::Value::String(text) => text.trim().to_owned(),
         cel::Value::Bool(truth) => truth.to_string(),
         cel::Value::Int(number) => number.to_string(),
         cel::Value::UInt(number) => number.to_string(),
-        cel::Value::List(list) => return list.iter().for_each(|item| push_texts(item, texts, malformed)),
-        _ => {
-            *malformed += 1;
-            return;
-        }
+        cel::Value::List(list) => return list.iter().try_for_each(|item| push_texts(item, texts)),
+        _ => return Err(Unknown),
     };
-    if text.len() > VALUE_LIMIT {
-        *malformed += 1;
-    } else if !text.is_empty() {
-        texts.push(text);
+    if text.is_empty() {
+        return Ok(());
     }
+    if text.len() > VALUE_LIMIT || texts.len() >= VALUES_LIMIT {
+        return Err(Unknown);
+    }
+    texts.push(text);
+    Ok(())
 }

@@ -2,7 +2,6 @@
 
 use super::attribute::AttributeList;
 use super::field::Field;
-use super::text::mail_address;
 use super::user::required;
 use super::{Entry, MappingError, Unmapped, Value};
 use crate::capabilities::{Field as Part, Fields};
@@ -78,24 +77,22 @@ impl GroupMapping {
         self.manages
     }
 
-    /// Fills `record` from an entry. Values that cannot be used are left out and counted in `malformed`.
+    /// Fills `record` from an entry. Values that cannot be used are left out and counted in `malformed`; a field that
+    /// cannot be told at all is named in `record.unknown`.
     pub fn map(&self, entry: &Entry<'_>, record: &mut GroupRecord, malformed: &mut u64) -> Result<(), Unmapped> {
         record.clear();
-        self.id.write(entry, malformed, &mut record.id);
-        if record.id.is_empty() {
+        if self.id.write(entry, malformed, &mut record.id).is_err() || record.id.is_empty() {
             return Err(Unmapped);
         }
-        let address = &mut record.address;
-        self.email.each(entry, malformed, |text, malformed| {
-            if let Some(found) = mail_address(text, malformed)
-                && (address.is_empty() || found < address.as_str())
-            {
-                address.clear();
-                address.push_str(found);
+        for (part, outcome) in [
+            (Part::Email, self.email.write_address(entry, malformed, &mut record.address)),
+            (Part::Name, self.name.write(entry, malformed, &mut record.name)),
+            (Part::Description, self.description.write(entry, malformed, &mut record.description)),
+        ] {
+            if outcome.is_err() {
+                record.unknown = record.unknown.with(part);
             }
-        });
-        self.name.write(entry, malformed, &mut record.name);
-        self.description.write(entry, malformed, &mut record.description);
+        }
         Ok(())
     }
 

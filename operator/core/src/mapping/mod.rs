@@ -6,14 +6,18 @@
 //!
 //! How values become fields:
 //!
-//! - Values are text in UTF-8. A value that is not, that is longer than [`VALUE_LIMIT`], or that comes after
-//!   [`VALUES_LIMIT`] others is left out and counted.
+//! - Values are text in UTF-8. A value that is not, or that is no address where one is needed, is left out and counted.
+//! - A field is *unknown*, which is not the same as empty, if an attribute has values and none of them can be used, if
+//!   it has more than [`VALUES_LIMIT`] or one longer than [`VALUE_LIMIT`], or if an expression comes to no result. What
+//!   is unknown is left as it is in the target, and counted.
 //! - Blanks around a text are cut off, as the matching rules of LDAP ignore them (RFC 4518 §2.6.1); a text of blanks
 //!   alone is no value. Otherwise a text is kept as the directory sent it, without Unicode normalisation.
 //! - A directory gives its values no order (RFC 4512 §2.2). Where a field holds one value and there are several, it
 //!   takes the smallest by code points, so that two reads of the same entry give the same person.
 //! - In CEL, `entry.name` is the list of an attribute's values in that same order. An attribute without values is
-//!   absent: `has(entry.name)` is false and `entry.name[0]` leaves the field empty. `dn` is the name of the entry.
+//!   absent: `has(entry.name)` is false and `entry.name[0]` has no result, so that the field is unknown; write
+//!   `has(entry.name) ? entry.name[0] : ''` to leave it empty. `dn` is the name of the entry. Values given to CEL have
+//!   at most 4 KiB each and 64 KiB together.
 //! - An address may carry the `smtp:` of Active Directory's `proxyAddresses`; other kinds of address there (`sip:`,
 //!   `x500:`) are no mail addresses and are passed over.
 
@@ -29,8 +33,8 @@ mod user;
 pub use attribute::same_attribute;
 pub use entry::Entry;
 pub use error::{MappingError, Unmapped};
-pub(crate) use expression::Expression;
 pub use expression::ExpressionError;
+pub(crate) use expression::{ATTRIBUTE_BYTES, Expression};
 pub use group::{GroupMapping, GroupMappingSpec};
 pub use text::{VALUE_LIMIT, VALUES_LIMIT};
 pub use user::{UserMapping, UserMappingSpec};

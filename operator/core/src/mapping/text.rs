@@ -6,39 +6,33 @@ use std::cmp::Ordering;
 /// The longest value that is used, in bytes.
 pub const VALUE_LIMIT: usize = 64 * 1024;
 
-/// How many values of one attribute are looked at.
+/// How many values an attribute may have.
 pub const VALUES_LIMIT: usize = 1_000;
 
-/// The usable texts among an attribute's values. Others are counted in `malformed`.
-pub(super) fn texts<'v>(values: &[&'v [u8]], malformed: &mut u64) -> impl Iterator<Item = &'v str> {
-    *malformed += values.len().saturating_sub(VALUES_LIMIT) as u64;
-    values.iter().take(VALUES_LIMIT).filter_map(|value| text(value, malformed))
+/// What a field makes of one text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// It is a value of the field.
+    Taken,
+    /// It is none, and need not be: an address of another kind, for instance.
+    PassedOver,
+    /// It should be one and is not.
+    Malformed,
 }
 
-/// A value as text without the blanks around it; `None` if nothing is left or it is malformed, which is counted.
-fn text<'v>(value: &'v [u8], malformed: &mut u64) -> Option<&'v str> {
-    match std::str::from_utf8(value) {
-        Ok(text) if value.len() <= VALUE_LIMIT => Some(text.trim()).filter(|text| !text.is_empty()),
-        _ => {
-            *malformed += 1;
-            None
-        }
-    }
+/// A value as text without the blanks around it. `None`: it is not UTF-8.
+pub(super) fn text(value: &[u8]) -> Option<&str> {
+    std::str::from_utf8(value).ok().map(str::trim)
 }
 
-/// The mail address that a text holds; `None` if it holds none. What should be an address and is not is counted in
-/// `malformed`; an address of another kind (`sip:`, `x500:`) is not.
-pub(super) fn mail_address<'v>(text: &'v str, malformed: &mut u64) -> Option<&'v str> {
+/// The mail address that a text holds, or what else it is.
+pub(super) fn mail_address(text: &str) -> Result<&str, Use> {
     let address = match text.split_once(':') {
         Some((scheme, address)) if scheme.eq_ignore_ascii_case("smtp") => address.trim(),
-        Some((scheme, _)) if !scheme.contains('@') && !scheme.contains('"') => return None,
+        Some((scheme, _)) if !scheme.contains('@') && !scheme.contains('"') => return Err(Use::PassedOver),
         _ => text,
     };
-    if address::is_plausible(address) {
-        return Some(address);
-    }
-    *malformed += 1;
-    None
+    if address::is_plausible(address) { Ok(address) } else { Err(Use::Malformed) }
 }
 
 /// A text as the truth value it names: `TRUE` and `FALSE` (RFC 4517 §3.3.3) in any case, `1` and `0`.

@@ -1,9 +1,10 @@
 //! From entries to people.
 
 use super::attribute::AttributeList;
-use super::field::Field;
-use super::text::{boolean, mail_address, set_org_unit, sort_addresses};
+use super::field::{Field, Unknown};
+use super::text::{Use, boolean, mail_address, set_org_unit, sort_addresses};
 use super::{Entry, MappingError, Unmapped, Value};
+use crate::capabilities::{Field as Part, Fields};
 use crate::snapshot::UserRecord;
 
 /// Where each field of a person comes from, as it was written.
@@ -43,7 +44,7 @@ pub struct UserMapping {
     active: Field,
     /// Sorted by name.
     attributes: Vec<(String, Field)>,
-    manages: crate::capabilities::Fields,
+    manages: Fields,
 }
 
 impl UserMapping {
@@ -98,7 +99,7 @@ impl UserMapping {
     }
 
     /// The fields that are mapped. Others are not managed: the target keeps what it has.
-    pub fn managed_fields(&self) -> crate::capabilities::Fields {
+    pub fn managed_fields(&self) -> Fields {
         self.manages
     }
 
@@ -107,56 +108,63 @@ impl UserMapping {
         self.attributes.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Fills `record` from an entry. Values that cannot be used are left out and counted in `malformed`.
+    /// Fills `record` from an entry. Values that cannot be used are left out and counted in `malformed`; a field that
+    /// cannot be told at all is named in `record.unknown`.
     pub fn map(&self, entry: &Entry<'_>, record: &mut UserRecord, malformed: &mut u64) -> Result<(), Unmapped> {
         record.clear();
-        self.id.write(entry, malformed, &mut record.id);
-        if record.id.is_empty() {
+        if self.id.write(entry, malformed, &mut record.id).is_err() || record.id.is_empty() {
             return Err(Unmapped);
         }
-        let address = &mut record.address;
-        self.email.each(entry, malformed, |text, malformed| {
-            if let Some(found) = mail_address(text, malformed)
-                && (address.is_empty() || found < address.as_str())
-            {
-                address.clear();
-                address.push_str(found);
+        let mut unknown = Fields::NONE;
+        let mut told = |part: Part, outcome: Result<(), Unknown>| {
+            if outcome.is_err() {
+                unknown = unknown.with(part);
             }
-        });
+        };
+        told(Part::Email, self.email.write_address(entry, malformed, &mut record.address));
         let aliases = &mut record.aliases;
         for field in &self.aliases {
-            field.each(entry, malformed, |text, malformed| {
-                aliases.extend(mail_address(text, malformed).map(str::to_owned));
+            let outcome = field.each(entry, malformed, |text| match mail_address(text) {
+                Ok(alias) => {
+                    aliases.push(alias.to_owned());
+                    Use::Taken
+                }
+                Err(used) => used,
             });
+            told(Part::Aliases, outcome);
         }
         sort_addresses(aliases, &record.address);
-        self.given_name.write(entry, malformed, &mut record.given_name);
-        self.family_name.write(entry, malformed, &mut record.family_name);
-        self.display_name.write(entry, malformed, &mut record.display_name);
+        told(Part::GivenName, self.given_name.write(entry, malformed, &mut record.given_name));
+        told(Part::FamilyName, self.family_name.write(entry, malformed, &mut record.family_name));
+        told(Part::DisplayName, self.display_name.write(entry, malformed, &mut record.display_name));
         let mut org_unit = String::new();
-        self.org_unit.write(entry, malformed, &mut org_unit);
+        told(Part::OrgUnit, self.org_unit.write(entry, malformed, &mut org_unit));
         if !org_unit.is_empty() {
             set_org_unit(&org_unit, &mut record.org_unit);
         }
         let active = &mut record.active;
-        self.active.each(entry, malformed, |text, malformed| match boolean(text) {
+        let outcome = self.active.each(entry, malformed, |text| match boolean(text) {
             // Of several values, one that says no is enough, whatever their order.
-            Some(truth) => *active &= truth,
-            None => *malformed += 1,
+            Some(truth) => {
+                *active &= truth;
+                Use::Taken
+            }
+            None => Use::Malformed,
         });
+        told(Part::Active, outcome);
         for (name, field) in &self.attributes {
             let mut value = String::new();
-            field.write(entry, malformed, &mut value);
+            told(Part::Attributes, field.write(entry, malformed, &mut value));
             if !value.is_empty() {
                 record.attributes.push((name.clone(), value));
             }
         }
+        record.unknown = unknown;
         Ok(())
     }
 }
 
-fn managed(spec: &UserMappingSpec) -> crate::capabilities::Fields {
-    use crate::capabilities::{Field as Part, Fields};
+fn managed(spec: &UserMappingSpec) -> Fields {
     let optional = [
         (Part::Aliases, !spec.aliases.is_empty()),
         (Part::GivenName, spec.given_name.is_some()),
@@ -186,6 +194,8 @@ pub(super) fn required(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mapping::VALUES_LIMIT;
+    use crate::mapping::expression::{ATTRIBUTE_BYTES, VALUE_BYTES};
     use proptest::prelude::*;
 
     fn attribute(name: &str) -> Value {
@@ -262,10 +272,46 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_attribute_leaves_a_cel_field_empty() {
-        let spec = UserMappingSpec { org_unit: Some(cel("'/' + entry.ou[0]")), ..minimal() };
+    fn a_field_that_cannot_be_told_is_unknown_and_not_empty() {
+        let unit = |text: &str| UserMappingSpec { org_unit: Some(cel(text)), ..minimal() };
         let entry: &[(&str, &[&[u8]])] = &[("entryUUID", &[b"1"]), ("mail", &[b"a@x"])];
-        assert_eq!(map(&spec, entry).0.unwrap().org_unit, "");
+        let (person, malformed) = map(&unit("'/' + entry.ou[0]"), entry);
+        assert_eq!((person.unwrap().unknown, malformed), (Fields::of([Part::OrgUnit]), 1));
+        let (person, malformed) = map(&unit("has(entry.ou) ? entry.ou[0] : ''"), entry);
+        assert_eq!((person.unwrap().unknown, malformed), (Fields::NONE, 0), "no value, and that is known");
+        assert_eq!(map(&unit("1.5"), entry).0.unwrap().unknown, Fields::of([Part::OrgUnit]), "no text");
+    }
+
+    #[test]
+    fn values_over_the_caps_make_a_field_unknown_whatever_their_order() {
+        let many: Vec<Vec<u8>> = (0..=VALUES_LIMIT).map(|at| format!("a{at}@x").into_bytes()).collect();
+        let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
+        let long = vec![b'a'; VALUE_BYTES + 1];
+        let longer = vec![b'a'; super::super::VALUE_LIMIT + 1];
+        let wide = vec![vec![b'a'; VALUE_BYTES]; ATTRIBUTE_BYTES / VALUE_BYTES + 1];
+        let wide: Vec<&[u8]> = wide.iter().map(Vec::as_slice).collect();
+        let plain = UserMappingSpec { aliases: vec![attribute("x")], given_name: Some(attribute("y")), ..minimal() };
+        let by_cel = UserMappingSpec { given_name: Some(cel("string(size(entry.y))")), ..minimal() };
+        let unknown = |spec: &UserMappingSpec, x: &[&[u8]], y: &[&[u8]]| {
+            map(spec, &[("entryUUID", &[b"1"]), ("mail", &[b"a@x"]), ("x", x), ("y", y)]).0.unwrap().unknown
+        };
+        assert_eq!(unknown(&plain, &many, &[]), Fields::of([Part::Aliases]));
+        assert_eq!(unknown(&plain, &many[1..], &[]), Fields::NONE);
+        assert_eq!(unknown(&plain, &[], &[&longer, b"a"]), Fields::of([Part::GivenName]));
+        for too_much in [&many[..], &[b"a", &long], &wide] {
+            assert_eq!(unknown(&by_cel, &[], too_much), Fields::of([Part::GivenName]));
+        }
+    }
+
+    #[test]
+    fn an_address_or_a_state_that_is_none_is_unknown() {
+        let spec = UserMappingSpec { active: Some(attribute("active")), ..minimal() };
+        let unknown = |mail: &[&[u8]], active: &[&[u8]]| {
+            map(&spec, &[("entryUUID", &[b"1"]), ("mail", mail), ("active", active)]).0.unwrap().unknown
+        };
+        assert_eq!(unknown(&[b"no address"], &[b"perhaps"]), Fields::of([Part::Email, Part::Active]));
+        assert_eq!(unknown(&[b"no address", b"a@x"], &[b"TRUE"]), Fields::NONE);
+        assert_eq!(unknown(&[], &[]), Fields::NONE, "no value is known to be none");
     }
 
     #[test]
@@ -302,7 +348,7 @@ mod tests {
         #[test]
         fn the_fast_path_and_cel_agree(values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..12), 0..4)) {
             let plain = UserMappingSpec { given_name: Some(attribute("x")), ..minimal() };
-            let by_cel = UserMappingSpec { given_name: Some(cel("entry.x[0]")), ..minimal() };
+            let by_cel = UserMappingSpec { given_name: Some(cel("has(entry.x) ? entry.x[0] : ''")), ..minimal() };
             let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
             let entry: &[(&str, &[&[u8]])] = &[("entryUUID", &[b"1"]), ("mail", &[b"a@x"]), ("x", &values)];
             prop_assert_eq!(map(&plain, entry).0, map(&by_cel, entry).0);

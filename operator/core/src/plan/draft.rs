@@ -44,6 +44,13 @@ impl Draft {
     pub(super) fn warn(&mut self, kind: WarningKind, object: Kind, sample: &str) {
         self.warnings.add(kind, object, sample);
     }
+
+    /// Warns of fields that the source could not tell of one object.
+    pub(super) fn unknown(&mut self, fields: Fields, object: Kind, sample: &str) {
+        for field in fields.iter() {
+            self.warn(WarningKind::FieldUnknown(field), object, sample);
+        }
+    }
 }
 
 /// Fields for which at least one person (or group) of the source has a value, and how many have. A field that nobody

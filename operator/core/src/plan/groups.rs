@@ -21,7 +21,7 @@ pub(super) struct Groups {
 }
 
 /// Text to show for a group.
-pub(super) fn label(group: Group<'_>) -> &str {
+pub(crate) fn label(group: Group<'_>) -> &str {
     [group.address(), group.name()].into_iter().find(|text| !text.is_empty()).unwrap_or(group.id())
 }
 
@@ -80,10 +80,13 @@ pub(super) fn plan(world: World<'_, '_>, draft: &mut Draft) -> Groups {
                 pair(world, fields, row, holder, Standing::Addressed, draft);
             }
             Some(_) => draft.warn(WarningKind::AddressTaken, Kind::Group, label(group)),
+            // Whether it is another's cannot be told.
+            None if !group.unknown().and(Fields::of([Field::Name, Field::Email])).is_empty() => {}
             None => {
                 if let Some(created) = groups.created.get_mut(row as usize) {
                     *created = true;
                 }
+                let fields = fields.without(group.unknown());
                 draft.add(Verb::CreateGroup, Reason::NewInSource, fields, row, NO_ROW);
             }
         }
@@ -117,6 +120,9 @@ fn match_groups(world: World<'_, '_>, draft: &mut Draft) -> Groups {
     for &row in &matches.shared_marks {
         draft.warn(WarningKind::ExternalIdShared, Kind::Group, label(target.group(row as usize)));
         frozen_target[row as usize] = true;
+    }
+    for group in source.groups().filter(|group| !group.unknown().is_empty()) {
+        draft.unknown(group.unknown().and(world.capabilities.group_fields), Kind::Group, label(group));
     }
     if !rules.exclude_source.is_empty() {
         for (flag, group) in frozen.iter_mut().zip(source.groups()) {
@@ -164,7 +170,7 @@ fn pair(world: World<'_, '_>, fields: Fields, row: u32, target: u32, standing: S
         Field::Description => from.description() != to.description(),
         _ => false,
     };
-    let changed = Fields::of(fields.iter().filter(|&field| differs(field)));
+    let changed = Fields::of(fields.without(from.unknown()).iter().filter(|&field| differs(field)));
     match standing {
         Standing::Marked => draft.add(Verb::AdoptGroup, Reason::SameExternalId, changed, row, target),
         Standing::Addressed => draft.add(Verb::AdoptGroup, Reason::SameAddress, changed, row, target),

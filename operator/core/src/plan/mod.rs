@@ -16,7 +16,7 @@ mod warning;
 
 pub use describe::{Change, Described};
 pub use digest::Digest;
-pub(crate) use groups::is_protected as is_group_protected;
+pub(crate) use groups::{is_protected as is_group_protected, label as group_label};
 pub(crate) use matching::{Matches, Standing};
 pub use summary::{AddRemove, GroupSummary, Summary, UserSummary};
 pub(crate) use users::is_protected as is_user_protected;
@@ -84,6 +84,10 @@ pub struct Plan<'w> {
     /// Source ids of objects of ours that were not read, by row of the target.
     missing_users: HashMap<u32, String>,
     missing_groups: HashMap<u32, String>,
+    /// The servers that the last read and this one came from, if they differ.
+    pub(crate) other_server: Option<(String, String)>,
+    /// The server that this read came from.
+    pub(crate) server: Option<String>,
 }
 
 /// Compares both sides. Nothing but complete reads can be planned from.
@@ -95,7 +99,7 @@ pub fn plan<'w>(
     state: &State,
     now: Timestamp,
 ) -> Plan<'w> {
-    let (source, target) = (source.snapshot(), target.snapshot());
+    let (read, source, target) = (source, source.snapshot(), target.snapshot());
     let world = World { source, target, rules, capabilities, state, now };
     let mut draft = Draft::default();
     let people = users::plan(world, &mut draft);
@@ -109,6 +113,7 @@ pub fn plan<'w>(
     ] {
         draft.warnings.count(kind, object, count, "");
     }
+    draft.warnings.extend(read.warnings());
     draft.warnings.sort();
     order::sort(&mut draft.operations, source, target);
     let all = source.counts();
@@ -124,6 +129,11 @@ pub fn plan<'w>(
         missing_groups: missing(&groups.matches, state.groups()),
         users: people.matches,
         groups: groups.matches,
+        other_server: match (state.server(), read.server()) {
+            (Some(last), Some(now)) if last != now => Some((last.to_owned(), now.to_owned())),
+            _ => None,
+        },
+        server: read.server().map(str::to_owned),
     }
 }
 

@@ -67,9 +67,11 @@ pub(super) fn plan(world: World<'_, '_>, draft: &mut Draft) -> People {
             None if compare.taken(user.address(), NO_ROW, &people).is_some() => {
                 draft.warn(WarningKind::AddressTaken, Kind::User, user.address());
             }
+            // Whether they may use the service cannot be told.
+            None if user.unknown().contains(Field::Active) => {}
             None => {
                 set(&mut people.created, row);
-                let fields = managing.fields.with(Field::Email);
+                let fields = managing.fields.with(Field::Email).without(user.unknown());
                 draft.add(Verb::CreateUser, Reason::NewInSource, fields, row, NO_ROW);
             }
         }
@@ -111,6 +113,13 @@ fn match_people(world: World<'_, '_>, draft: &mut Draft) -> People {
         set(&mut people.frozen_target, row);
     }
     freeze_shared_addresses(world, &mut people, draft);
+    for user in source.users().filter(|user| !user.unknown().is_empty()) {
+        draft.unknown(user.unknown().and(world.capabilities.user_fields), Kind::User, label(user));
+        // Who they are cannot be told, so they are neither there nor gone.
+        if user.unknown().contains(Field::Email) {
+            set(&mut people.frozen, number(user.row()));
+        }
+    }
     if !rules.exclude_source.is_empty() {
         for row in rows(source.user_count()) {
             if rules.exclude_source.matches_user(&source.user(row as usize)) {
@@ -338,7 +347,8 @@ impl Compare<'_, '_> {
             draft.warn(WarningKind::NotAdopted, Kind::User, label(to));
             return;
         }
-        let mut changed = self.changed(from, to);
+        let fields = self.fields.without(from.unknown());
+        let mut changed = self.changed(from, to, fields);
         if changed.contains(Field::Email) && self.taken(from.address(), target, people).is_some() {
             draft.warn(WarningKind::AddressTaken, Kind::User, from.address());
             changed = Fields::of(changed.iter().filter(|&field| field != Field::Email));
@@ -349,14 +359,14 @@ impl Compare<'_, '_> {
             _ if changed.is_empty() => {}
             _ => draft.add(Verb::UpdateUser, Reason::ChangedInSource, changed, row, target),
         }
-        if self.fields.contains(Field::OrgUnit) && from.org_unit() != to.org_unit() {
+        if fields.contains(Field::OrgUnit) && from.org_unit() != to.org_unit() {
             let fields = Fields::of([Field::OrgUnit]);
             draft.add(Verb::MoveUser, Reason::ChangedInSource, fields, row, target);
         }
-        if self.fields.contains(Field::Aliases) {
+        if fields.contains(Field::Aliases) {
             self.aliases(row, target, people, draft);
         }
-        if self.fields.contains(Field::Active) && from.active() != to.active() {
+        if fields.contains(Field::Active) && from.active() != to.active() {
             let fields = Fields::of([Field::Active]);
             if from.active() {
                 draft.add(Verb::RestoreUser, Reason::ActiveInSource, fields, row, target);
@@ -368,8 +378,8 @@ impl Compare<'_, '_> {
         }
     }
 
-    /// Which of the fields that an update writes differ.
-    fn changed(&self, from: User<'_>, to: User<'_>) -> Fields {
+    /// Which of these fields that an update writes differ.
+    fn changed(&self, from: User<'_>, to: User<'_>, fields: Fields) -> Fields {
         let wanted = &self.world.capabilities.attributes;
         let attributes = |user: User<'_>| {
             let mut of: Vec<_> = Vec::new();
@@ -389,7 +399,7 @@ impl Compare<'_, '_> {
             }
             _ => false,
         };
-        Fields::of(WRITTEN.into_iter().filter(|&field| self.fields.contains(field) && differs(field)))
+        Fields::of(WRITTEN.into_iter().filter(|&field| fields.contains(field) && differs(field)))
     }
 
     fn aliases(&self, row: u32, target: u32, people: &People, draft: &mut Draft) {

@@ -33,6 +33,12 @@ pub enum WarningKind {
     NoPlaceFor(Field),
     /// Groups within groups; the target cannot hold them.
     NestedGroupsLeftOut,
+    /// Groups within groups, whose people became direct members because the target knows no nesting.
+    NestedGroupsFlattened,
+    /// Groups that contain themselves, directly or through others.
+    GroupInItself,
+    /// A filter of the source tests an attribute that is mapped.
+    FilterOnMapped,
     /// Members that are not managed stay in managed groups.
     UnmanagedMembersKept,
     /// People who are no longer in the source stay, by the removal policy.
@@ -47,8 +53,13 @@ pub enum WarningKind {
     MembersUnknown,
     /// Missing in the read, and found again when looked up; they stay.
     StillThere,
-    /// Values that were left out of the read because they are no text, no address, or too long.
+    /// Values that were left out of the read because they are no text, no address, too many or too long, and
+    /// expressions that came to no result.
     MalformedValues,
+    /// What this field should be could not be told; it stays as it is in the target.
+    FieldUnknown(Field),
+    /// Nobody in the source has a value of this field, and it was never seen there; what the target holds stays.
+    FieldVanished(Field),
 }
 
 impl WarningKind {
@@ -57,42 +68,122 @@ impl WarningKind {
         self.into()
     }
 
-    /// One clause for people, to follow a count.
-    pub fn explanation(self) -> String {
+    /// What applies to so many objects, as one clause for people that begins with the count.
+    pub fn explanation(self, count: u64) -> String {
+        let (one, many) = self.clauses();
+        let clause = if count == 1 { one } else { many };
+        let field = match self {
+            Self::NoPlaceFor(field) | Self::FieldUnknown(field) => field.into(),
+            _ => "",
+        };
+        format!("{count} {}", clause.replace("FIELD", field))
+    }
+
+    /// The clause for one and for several. `FIELD` stands for the name of a field.
+    #[allow(clippy::too_many_lines, reason = "a table")]
+    fn clauses(self) -> (&'static str, &'static str) {
         match self {
-            Self::AddressShared => "people share a primary address with another person of the source; none of them is \
-                                    touched until the source is mended"
-                .to_owned(),
-            Self::IdShared => "entries of the source share an immutable id; none of them is touched".to_owned(),
-            Self::ExternalIdShared => "objects of the target bear one external id; none of them is touched until all \
-                                       but one are removed or unmarked there"
-                .to_owned(),
-            Self::WithoutId => "entries have no immutable id and were left out".to_owned(),
-            Self::WithoutAddress => "people have no address and are not created".to_owned(),
-            Self::UnresolvedMembers => "members of groups are nobody that was read".to_owned(),
-            Self::ForeignDomain => "addresses lie outside the accepted domains".to_owned(),
-            Self::AddressTaken => "addresses or group names belong to another object of the target, which is left \
-                                   alone"
-                .to_owned(),
-            Self::NotAdopted => "objects of the target bear an id of this source but are not remembered as ours; the \
-                                 adoption policy leaves them alone"
-                .to_owned(),
-            Self::NoPlaceFor(field) => {
-                format!("values of {field} are left out, because the target has no place for it")
+            Self::AddressShared => (
+                "person shares a primary address with another person of the source and is not touched until the source \
+                 is mended",
+                "people share a primary address with another person of the source; none of them is touched until the \
+                 source is mended",
+            ),
+            Self::IdShared => (
+                "entry of the source shares its immutable id with another and is not touched",
+                "entries of the source share an immutable id; none of them is touched",
+            ),
+            Self::ExternalIdShared => (
+                "object of the target bears an external id that another bears too, and is not touched",
+                "objects of the target bear one external id; none of them is touched until all but one are removed or \
+                 unmarked there",
+            ),
+            Self::WithoutId => {
+                ("entry has no immutable id and was left out", "entries have no immutable id and were left out")
             }
-            Self::NestedGroupsLeftOut => {
-                "groups within groups are left out, because the target cannot hold them".to_owned()
+            Self::WithoutAddress => {
+                ("person has no address and is not created", "people have no address and are not created")
             }
-            Self::UnmanagedMembersKept => "members of managed groups are not managed and stay".to_owned(),
-            Self::UserKept => "people are no longer in the source and stay, as the removal policy says".to_owned(),
-            Self::GroupKept => "groups are no longer in the source and stay, as the removal policy says".to_owned(),
-            Self::ProtectedKept => "removals were left out, because they concern protected people or groups".to_owned(),
-            Self::DisabledNotCreated => "people are inactive in the source and are not created".to_owned(),
-            Self::MembersUnknown => "groups keep their members, because their members could not be read".to_owned(),
-            Self::StillThere => "removals were dropped, because the source still has them when asked again".to_owned(),
-            Self::MalformedValues => {
-                "values of the source are no text, no address, or too long, and were left out".to_owned()
+            Self::UnresolvedMembers => {
+                ("member of a group is nobody that was read", "members of groups are nobody that was read")
             }
+            Self::ForeignDomain => {
+                ("address lies outside the accepted domains", "addresses lie outside the accepted domains")
+            }
+            Self::AddressTaken => (
+                "address or group name belongs to another object of the target, which is left alone",
+                "addresses or group names belong to other objects of the target, which are left alone",
+            ),
+            Self::NotAdopted => (
+                "object of the target bears an id of this source but is not remembered as ours; the adoption policy \
+                 leaves it alone",
+                "objects of the target bear an id of this source but are not remembered as ours; the adoption policy \
+                 leaves them alone",
+            ),
+            Self::NoPlaceFor(_) => (
+                "value of FIELD is left out, because the target has no place for it",
+                "values of FIELD are left out, because the target has no place for them",
+            ),
+            Self::NestedGroupsLeftOut => (
+                "group within a group is left out, because the target cannot hold it",
+                "groups within groups are left out, because the target cannot hold them",
+            ),
+            Self::NestedGroupsFlattened => (
+                "group within a group was replaced by the people in it, because the target cannot hold it",
+                "groups within groups were replaced by the people in them, because the target cannot hold them",
+            ),
+            Self::GroupInItself => (
+                "group contains itself, directly or through other groups; mend it in the source",
+                "groups contain themselves, directly or through other groups; mend them in the source",
+            ),
+            Self::FilterOnMapped => (
+                "filter tests an attribute that is mapped; whoever loses it, or hides it from the account, looks like a \
+                 leaver: filter on something else",
+                "filters test an attribute that is mapped; whoever loses it, or hides it from the account, looks like a \
+                 leaver: filter on something else",
+            ),
+            Self::UnmanagedMembersKept => (
+                "member of a managed group is not managed and stays",
+                "members of managed groups are not managed and stay",
+            ),
+            Self::UserKept => (
+                "person is no longer in the source and stays, as the removal policy says",
+                "people are no longer in the source and stay, as the removal policy says",
+            ),
+            Self::GroupKept => (
+                "group is no longer in the source and stays, as the removal policy says",
+                "groups are no longer in the source and stay, as the removal policy says",
+            ),
+            Self::ProtectedKept => (
+                "removal was left out, because it concerns a protected person or group",
+                "removals were left out, because they concern protected people or groups",
+            ),
+            Self::DisabledNotCreated => (
+                "person is inactive in the source and is not created",
+                "people are inactive in the source and are not created",
+            ),
+            Self::MembersUnknown => (
+                "group keeps its members, because its members could not be read",
+                "groups keep their members, because their members could not be read",
+            ),
+            Self::StillThere => (
+                "removal was dropped, because the source still has it when asked again",
+                "removals were dropped, because the source still has them when asked again",
+            ),
+            Self::MalformedValues => (
+                "value of the source is no text, no address, too long, or could not be computed, and was left out",
+                "values of the source are no text, no address, too long, or could not be computed, and were left out",
+            ),
+            Self::FieldUnknown(_) => (
+                "value of FIELD cannot be told from the source and stays as it is in the target",
+                "values of FIELD cannot be told from the source and stay as they are in the target",
+            ),
+            Self::FieldVanished(_) => (
+                "value of FIELD stays in the target, because nobody in the source has any: look at the mapping and at \
+                 what the account may read",
+                "values of FIELD stay in the target, because nobody in the source has any: look at the mapping and at \
+                 what the account may read",
+            ),
         }
     }
 }
@@ -113,7 +204,7 @@ pub struct Warning {
 impl std::fmt::Display for Warning {
     /// One sentence without personal data.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {} {}", self.kind.reason(), self.count, self.kind.explanation())
+        write!(f, "{}: {}", self.kind.reason(), self.kind.explanation(self.count))
     }
 }
 
@@ -143,6 +234,17 @@ impl Warnings {
         }
     }
 
+    /// Takes over the warnings of a read.
+    pub(crate) fn extend(&mut self, others: &Self) {
+        for warning in others.iter() {
+            self.count(warning.kind, warning.object, warning.count, "");
+            if let Some(known) = self.0.iter_mut().find(|w| (w.kind, w.object) == (warning.kind, warning.object)) {
+                known.samples.extend(warning.samples.iter().cloned());
+                known.samples.truncate(SAMPLES);
+            }
+        }
+    }
+
     pub(crate) fn sort(&mut self) {
         self.0.sort_by_key(|warning| (warning.kind, warning.object));
         for warning in &mut self.0 {
@@ -163,5 +265,23 @@ impl Warnings {
     /// How many of this kind there are.
     pub fn of(&self, kind: WarningKind) -> u64 {
         self.0.iter().filter(|warning| warning.kind == kind).map(|warning| warning.count).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_told_in_the_singular() {
+        let warning = |kind, count| Warning { kind, object: Kind::User, count, samples: Vec::new() }.to_string();
+        assert_eq!(
+            warning(WarningKind::WithoutAddress, 1),
+            "WithoutAddress: 1 person has no address and is not created"
+        );
+        assert_eq!(
+            warning(WarningKind::NoPlaceFor(Field::OrgUnit), 2),
+            "NoPlaceFor: 2 values of orgUnit are left out, because the target has no place for them"
+        );
     }
 }

@@ -77,6 +77,7 @@ impl SnapshotBuilder {
         }
         columns.attribute_ends.push(row_number(columns.attribute_names.len())?);
         columns.fingerprints.push(fingerprint(record));
+        columns.unknown.set(row.0 as usize, record.unknown);
         self.references.references.users.push(reference);
         self.index(reference, Member::user(row));
         Ok(row)
@@ -96,6 +97,7 @@ impl SnapshotBuilder {
         columns.names.push(&record.name)?;
         columns.descriptions.push(&record.description)?;
         columns.members_unknown.push(false);
+        columns.unknown.set(row.0 as usize, record.unknown);
         self.references.references.groups.push(reference);
         self.index(reference, Member::group(row));
         Ok(row)
@@ -168,6 +170,7 @@ impl SnapshotBuilder {
             references,
             referencer: self.referencer,
             skipped: self.skipped,
+            nested: super::nesting::Edges::default(),
         }
     }
 

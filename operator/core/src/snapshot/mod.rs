@@ -5,6 +5,7 @@
 //! number with a reference to the columns.
 
 mod builder;
+mod nesting;
 mod record;
 mod reference;
 mod text;
@@ -14,6 +15,7 @@ pub use record::{GroupRecord, UserRecord};
 pub use reference::{Reference, Referencer};
 pub use text::{ColumnFull, InternedColumn, Interner, ListColumn, TextColumn};
 
+use crate::capabilities::Fields;
 use hashbrown::HashTable;
 
 /// People and groups of one directory, in columns.
@@ -25,6 +27,8 @@ pub struct Snapshot {
     references: References,
     referencer: Referencer,
     skipped: Skipped,
+    /// Groups within groups, as they were before they were flattened.
+    nested: nesting::Edges,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +49,7 @@ struct UserColumns {
     attribute_interner: Interner,
     /// Of everything but ids and versions.
     fingerprints: Vec<u64>,
+    unknown: UnknownFields,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +66,24 @@ struct GroupColumns {
     members_unknown: Vec<bool>,
     /// Members that are nobody in this snapshot, per group.
     unresolved: Vec<u32>,
+    unknown: UnknownFields,
+}
+
+/// Which fields of which rows could not be told; as long as the last row that has any.
+#[derive(Debug, Default)]
+struct UnknownFields(Vec<Fields>);
+
+impl UnknownFields {
+    fn set(&mut self, row: usize, fields: Fields) {
+        if !fields.is_empty() {
+            self.0.resize(row, Fields::NONE);
+            self.0.push(fields);
+        }
+    }
+
+    fn get(&self, row: usize) -> Fields {
+        self.0.get(row).copied().unwrap_or_default()
+    }
 }
 
 /// References of users and groups, by row.
@@ -315,6 +338,11 @@ impl<'s> User<'s> {
         })
     }
 
+    /// Fields whose value could not be told: empty here, and not to be taken for empty.
+    pub fn unknown(self) -> Fields {
+        self.columns().unknown.get(self.row)
+    }
+
     /// A hash over everything but ids and versions: people with one fingerprint have the same values (but for a chance
     /// below 10⁻¹⁹).
     pub(crate) fn fingerprint(self) -> Option<u64> {
@@ -372,6 +400,11 @@ impl<'s> Group<'s> {
     /// Description.
     pub fn description(self) -> &'s str {
         self.columns().descriptions.get(self.row)
+    }
+
+    /// Fields whose value could not be told: empty here, and not to be taken for empty.
+    pub fn unknown(self) -> Fields {
+        self.columns().unknown.get(self.row)
     }
 
     /// Direct members, sorted, each once.

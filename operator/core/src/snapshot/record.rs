@@ -1,5 +1,7 @@
 //! People and groups as they are handed to a snapshot.
 
+use crate::capabilities::Fields;
+
 /// One person, before it goes into the columns of a snapshot. Meant to be reused: [`UserRecord::clear`] keeps the
 /// allocations. An empty text means that the directory has no value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub struct UserRecord {
     pub active: bool,
     /// Further attributes, name and value, sorted by name.
     pub attributes: Vec<(String, String)>,
+    /// In a source: fields whose value could not be told. They are empty here and stay as they are in the target.
+    pub unknown: Fields,
 }
 
 impl UserRecord {
@@ -46,6 +50,7 @@ impl UserRecord {
         self.aliases.clear();
         self.attributes.clear();
         self.active = true;
+        self.unknown = Fields::NONE;
     }
 }
 
@@ -64,6 +69,8 @@ pub struct GroupRecord {
     pub name: String,
     /// Description.
     pub description: String,
+    /// In a source: fields whose value could not be told. They are empty here and stay as they are in the target.
+    pub unknown: Fields,
 }
 
 impl GroupRecord {
@@ -79,5 +86,6 @@ impl GroupRecord {
         ] {
             text.clear();
         }
+        self.unknown = Fields::NONE;
     }
 }

@@ -7,6 +7,7 @@ pub use bindings::{Binding, Bindings, Times};
 pub use stored::{STATE_VERSION, StateError};
 
 use crate::applied::{Answer, Applied};
+use crate::capabilities::Field;
 use crate::gate::{Approved, Judgement};
 use crate::operation::{NO_ROW, Verb};
 use crate::plan::{Matches, Standing};
@@ -20,6 +21,8 @@ pub struct State {
     users: Bindings,
     groups: Bindings,
     baseline: Option<Counts>,
+    /// The server of the last read, where there are several.
+    server: Option<String>,
     is_new: bool,
 }
 
@@ -42,12 +45,24 @@ struct Changes {
 impl State {
     /// Nothing is remembered: a first run, or the state was lost.
     pub fn new() -> Self {
-        Self { users: Bindings::default(), groups: Bindings::default(), baseline: None, is_new: true }
+        Self { users: Bindings::default(), groups: Bindings::default(), baseline: None, server: None, is_new: true }
     }
 
     /// A state of these parts, which is not new.
     pub fn of(users: Bindings, groups: Bindings, baseline: Option<Counts>) -> Self {
-        Self { users, groups, baseline, is_new: false }
+        Self { users, groups, baseline, server: None, is_new: false }
+    }
+
+    /// The same, with the server of the last read.
+    #[must_use]
+    pub fn served_by(mut self, server: Option<String>) -> Self {
+        self.server = server;
+        self
+    }
+
+    /// The server of the last read, where there are several.
+    pub fn server(&self) -> Option<&str> {
+        self.server.as_deref()
     }
 
     /// Whether nothing was ever remembered, so that ownership is told from external ids.
@@ -155,7 +170,10 @@ impl State {
         let user = Ids {
             source: &|row| source.user(row as usize).id(),
             target: &|row| target.user(row as usize).id(),
-            present: &|row| !source.user(row as usize).address().is_empty(),
+            present: &|row| {
+                let user = source.user(row as usize);
+                !user.address().is_empty() || user.unknown().contains(Field::Email)
+            },
         };
         let group = Ids {
             source: &|row| source.group(row as usize).id(),
@@ -168,6 +186,8 @@ impl State {
             users: next_bindings(&self.users, &plan.users, &user, users, now, forgets),
             groups: next_bindings(&self.groups, &plan.groups, &group, groups, now, forgets),
             baseline,
+            // Claims are saved before the run is over, which is not yet the last one then.
+            server: if now.is_some() { plan.server.clone() } else { self.server.clone() },
             is_new: false,
         }
     }

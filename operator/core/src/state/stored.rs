@@ -67,6 +67,8 @@ struct Header {
     users: usize,
     groups: usize,
     baseline: Option<Counts>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    server: Option<String>,
 }
 
 /// Source id, target id, suspended at, missing since (seconds).
@@ -82,6 +84,7 @@ impl State {
             users: self.users.len(),
             groups: self.groups.len(),
             baseline: self.baseline,
+            server: self.server.clone(),
         };
         write_line(&mut out, &header)?;
         for bindings in [&self.users, &self.groups] {
@@ -125,7 +128,7 @@ impl State {
             Ok(bindings)
         };
         let (users, groups) = (read(header.users)?, read(header.groups)?);
-        Ok(Self::of(users, groups, header.baseline))
+        Ok(Self::of(users, groups, header.baseline).served_by(header.server))
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Person {
     pub(crate) name: String,
     pub(crate) unit: String,
     pub(crate) active: bool,
+    /// What a source cannot tell of this person.
+    pub(crate) unknown: Fields,
 }
 
 /// One group of either side; members by id.
@@ -36,6 +38,8 @@ pub(crate) struct Team {
     pub(crate) name: String,
     pub(crate) members: BTreeSet<String>,
     pub(crate) unknown: bool,
+    /// What a source cannot tell of this group.
+    pub(crate) unknown_fields: Fields,
 }
 
 /// One side.
@@ -100,6 +104,7 @@ impl World {
                 display_name: person.name.clone(),
                 org_unit: person.unit.clone(),
                 active: person.active,
+                unknown: person.unknown,
                 ..UserRecord::default()
             };
             // Two entries with one id are two entries, as long as their names differ.
@@ -111,6 +116,7 @@ impl World {
                 id: team.id.clone(),
                 external_id: team.mark.clone(),
                 name: team.name.clone(),
+                unknown: team.unknown_fields,
                 ..GroupRecord::default()
             };
             let row = read.group(section, reference, &record).unwrap();
@@ -140,6 +146,9 @@ impl World {
         let find = |lookup: &Lookup| match lookup {
             Lookup::User { id } => match self.people.iter().find(|person| person.id == *id) {
                 None => Finding::Gone,
+                Some(person) if person.unknown.contains(Field::Email) => {
+                    Finding::Unreadable { message: "the address cannot be told".to_owned() }
+                }
                 Some(person) if person.address.is_empty() => Finding::LostAddress,
                 Some(person) if !person.active => Finding::Disabled,
                 Some(_) => Finding::StillThere { members: None },
@@ -192,6 +201,7 @@ impl World {
                     name: user.display_name().to_owned(),
                     unit: user.org_unit().to_owned(),
                     active: true,
+                    unknown: Fields::NONE,
                 });
                 return Some(id);
             }

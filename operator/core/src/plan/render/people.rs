@@ -15,7 +15,7 @@ pub fn people(plan: &PlanDocument, colour: bool, out: &mut impl Write) -> io::Re
     }
     for warning in &plan.header.warnings {
         let samples = warning.samples.iter().map(|sample| clean(sample)).collect::<Vec<_>>().join(", ");
-        write!(out, "Warning: {} {}", warning.count, warning.kind.explanation())?;
+        write!(out, "Warning: {}", warning.kind.explanation(warning.count))?;
         match samples.as_str() {
             "" => writeln!(out, ".")?,
             samples => writeln!(out, ": {samples}.")?,
