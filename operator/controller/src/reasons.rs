@@ -256,6 +256,47 @@ pub const SECTIONS: &[Section] = &[
             reason("SourceAccessDenied", "The account may not search there.", "Grant it the right to read."),
             reason("SourceSearchRefused", "The server refuses the search.", "The message holds its result code."),
             reason(
+                "SourceCaInvalid",
+                "The CA bundle holds no usable certificate.",
+                "Put at least one CERTIFICATE block into it.",
+            ),
+            reason(
+                "SourceKeyInvalid",
+                "The key of the service account cannot be used.",
+                "Put the file into the Secret as Google gave it out.",
+            ),
+            reason(
+                "SourceTokenFileUnreadable",
+                "The token of the workload is not in the operator's pod.",
+                "Mount it as the documentation of the source says.",
+            ),
+            reason(
+                "SourceDelegationMissing",
+                "The service account, or the workload, may not act for the administrator.",
+                "Grant what the message names in Google's admin console, or in Google Cloud.",
+            ),
+            reason(
+                "SourceNotFound",
+                "Google knows no such customer, domain or group.",
+                "Correct `customer`, `domain` or `onlyGroups`.",
+            ),
+            reason(
+                "SourceQueryRefused",
+                "Google does not understand the query.",
+                "Correct `userQuery`, `groups.query` or the attribute that the message names.",
+            ),
+            reason(
+                "SourceRateLimited",
+                "Google asks to slow down.",
+                "Nothing if it passes; otherwise lower `requestsPerSecond`, or raise the quota of the project.",
+            ),
+            reason("SourceRedirects", "The answer was a redirect, which is not followed.", "Check proxies in between."),
+            reason(
+                "SourceScopeUnknown",
+                "The members of a group of `onlyGroups` cannot be read, so it is not known who is meant.",
+                "Let the administrator read that group, or take it out of `onlyGroups` and of what it is nested in.",
+            ),
+            reason(
                 "ReadIncomplete",
                 "The other side never said that it was done.",
                 "Nothing if it passes; otherwise look at the server's log.",

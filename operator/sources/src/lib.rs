@@ -1,5 +1,6 @@
 //! Directories that people are read from: one folder each, behind one trait.
 
+pub mod google;
 pub mod ldap;
 
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ pub type SourceError = Box<dyn Classified>;
 /// A directory whose people are the truth.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// Kind of source as a metric label: `ldap`.
+    /// Kind of source as a metric label: `google`, `ldap`.
     fn kind(&self) -> &'static str;
 
     /// Reads everything, or says why there is no snapshot.
