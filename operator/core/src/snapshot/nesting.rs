@@ -155,7 +155,9 @@ fn components(edges: &Edges) -> Vec<Component> {
             if low[row] == order[row] {
                 let from = stack.iter().rposition(|&on| on == row).unwrap_or_default();
                 let rows = stack.split_off(from);
-                rows.iter().for_each(|&row| waiting[row] = false);
+                for &row in &rows {
+                    waiting[row] = false;
+                }
                 let contains_itself = rows.len() > 1 || edges.below(row).iter().any(|&inner| inner as usize == row);
                 found.push(Component { cyclic: if contains_itself { rows.clone() } else { Vec::new() }, rows });
             }
@@ -227,7 +229,7 @@ mod tests {
     fn what_is_unknown_within_is_unknown_without() {
         let mut snapshot = snapshot(&[&["u0", "g1"], &["u1", "g2"], &["?"], &["u3"]]);
         snapshot.flatten_groups(100);
-        let unknown: Vec<bool> = snapshot.groups().map(|group| group.members_unknown()).collect();
+        let unknown: Vec<bool> = snapshot.groups().map(super::super::Group::members_unknown).collect();
         assert_eq!(unknown, [true, true, true, false]);
     }
 
