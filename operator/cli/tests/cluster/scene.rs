@@ -65,7 +65,7 @@ impl Scene {
         apply(&control_plane, &manifest).await;
         let operator = operator(&control_plane);
         let api: Api<DirectorySync> = Api::namespaced(control_plane.client().await.unwrap(), NAMESPACE);
-        until(&api, |sync, status| sync.metadata.generation == Some(status.observed_generation)).await;
+        until(&api, |status| status.last_applied.is_some()).await;
         assert_eq!(scim.all("Users").await.unwrap().len(), 38, "all but one without an address and one inactive");
 
         let leavers: Vec<Person> = company.people.iter().take(2).cloned().collect();
@@ -75,10 +75,10 @@ impl Scene {
         slapd.change(&Person::new("Noor", "Newcomer", "Sales", 900).ldif()).await.unwrap();
         manifest["spec"]["approval"] = json!("Manual");
         apply(&control_plane, &manifest).await;
-        let status = until(&api, |sync, status| {
-            sync.metadata.generation == Some(status.observed_generation) && status.observed_generation > 1
-        })
-        .await;
+        let is_held = |status: &DirectorySyncStatus| {
+            status.conditions.iter().any(|condition| condition.type_ == "PlanHeld" && condition.status == "True")
+        };
+        let status = until(&api, is_held).await;
         Self { control_plane, scim, manifest, leavers, status, operator, _slapd: slapd }
     }
 
@@ -178,19 +178,15 @@ fn operator(control_plane: &ControlPlane) -> Processes {
     processes
 }
 
-/// Waits until a run has ended after which the resource is as it should be.
-async fn until(
-    api: &Api<DirectorySync>,
-    holds: impl Fn(&DirectorySync, &DirectorySyncStatus) -> bool,
-) -> DirectorySyncStatus {
+/// Waits until the status is as it should be after a run.
+async fn until(api: &Api<DirectorySync>, holds: impl Fn(&DirectorySyncStatus) -> bool) -> DirectorySyncStatus {
     let start = Instant::now();
     loop {
-        let sync = api.get("staff").await.unwrap();
-        let has_run = |status: &&DirectorySyncStatus| status.plan.is_some() && holds(&sync, status);
-        if let Some(status) = sync.status.as_ref().filter(has_run) {
+        let status = api.get("staff").await.unwrap().status;
+        if let Some(status) = status.as_ref().filter(|status| holds(status)) {
             return status.clone();
         }
-        assert!(start.elapsed() < LIMIT, "the operator has not run: {:#?}", sync.status);
+        assert!(start.elapsed() < LIMIT, "the operator has not run: {status:#?}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
