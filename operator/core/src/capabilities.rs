@@ -69,8 +69,21 @@ impl Field {
 }
 
 /// A set of fields.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(from = "Vec<Field>", into = "Vec<Field>")]
 pub struct Fields(u16);
+
+impl From<Vec<Field>> for Fields {
+    fn from(fields: Vec<Field>) -> Self {
+        Self::of(fields)
+    }
+}
+
+impl From<Fields> for Vec<Field> {
+    fn from(fields: Fields) -> Self {
+        fields.iter().collect()
+    }
+}
 
 impl Fields {
     /// No field.

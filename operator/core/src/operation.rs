@@ -61,6 +61,14 @@ impl Verb {
         )
     }
 
+    /// What kind of object the operation changes: [`Kind::User`] or [`Kind::Group`].
+    pub const fn object(self) -> Kind {
+        match self.kind() {
+            Kind::User | Kind::Alias => Kind::User,
+            Kind::Group | Kind::Membership => Kind::Group,
+        }
+    }
+
     /// What kind of object the operation counts for.
     pub const fn kind(self) -> Kind {
         match self {

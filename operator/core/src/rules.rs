@@ -1,11 +1,14 @@
 //! What a resource asks for, checked and compiled: the rules of one synchronisation.
 
+use crate::mapping::ManagedFields;
 use crate::matcher::Matchers;
 use jiff::SignedDuration;
 
 /// Everything the plan and the gate have to go by.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
+    /// The fields that the mapping fills.
+    pub managed: ManagedFields,
     /// People and groups of the source that are left as they are.
     pub exclude_source: Matchers,
     /// People and groups of the target that are left as they are.

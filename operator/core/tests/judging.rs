@@ -4,13 +4,16 @@
 
 mod world;
 
+use directory_sync_core::capabilities::Field;
 use directory_sync_core::gate::{self, Approval, ApprovalUse, Hold, Judgement, Waiting};
-use directory_sync_core::operation::Verb;
+use directory_sync_core::operation::{Kind, Verb};
+use directory_sync_core::plan::WarningKind;
 use directory_sync_core::plan::document::{self, PlanDocument};
 use directory_sync_core::plan::render;
-use directory_sync_core::rules::{ApprovalMode, Limit, OnExceeded, Rules};
+use directory_sync_core::rules::{ApprovalMode, Limit, OnExceeded, Rules, ShrinkLimit};
 use directory_sync_core::state::State;
-use world::{World, at, open_rules, person, run, world};
+use std::collections::BTreeSet;
+use world::{Person, World, at, open_rules, person, run, run_approved, world};
 
 fn settled(people: usize) -> (World, World, State) {
     let source = world((0..people).map(|at| person(&format!("p{at:03}"))).collect(), vec![]);
@@ -93,6 +96,108 @@ fn what_fits_of_a_plan_too_large_to_be_stored_begins_with_the_most_dangerous_cha
         assert_eq!((document.header.operations, document.header.summary.users.suspend), (20_010, 10));
         assert!(document.operations.len() < 20_010);
         assert!(document.operations[..10].iter().all(|line| line.operation.verb == Verb::SuspendUser));
+    });
+}
+
+#[test]
+fn that_an_approval_is_needed_is_said_although_nothing_is_applied() {
+    let rules = Rules { apply: false, approval: ApprovalMode::Manual, ..open_rules() };
+    let source = world(vec![person("ada")], vec![]);
+    judged(&source, &World::default(), &rules, &State::new(), None, |judgement| {
+        assert_eq!(judgement.holds(), [Hold::ApprovalRequired, Hold::NotApplied]);
+        assert_eq!(judgement.approved_count(), 0);
+    });
+    judged(&World::default(), &World::default(), &rules, &State::new(), None, |judgement| {
+        assert_eq!(judgement.holds(), [], "an empty plan needs nobody");
+    });
+}
+
+/// People with an org unit, an alias and a mark of being active or not.
+fn detailed(count: usize, active: bool) -> World {
+    let detailed = |at: usize| Person {
+        unit: "/Staff".to_owned(),
+        aliases: [format!("a{at}@example.com")].into(),
+        active,
+        ..person(&format!("p{at:03}"))
+    };
+    world((0..count).map(detailed).collect(), vec![])
+}
+
+#[test]
+fn incident_03_an_attribute_that_can_no_longer_be_read_is_held_and_blanks_nobody() {
+    let (mut source, mut target, mut state) = (detailed(5, true), World::default(), State::new());
+    run(&source, &mut target, &open_rules(), &mut state, 0);
+    let healthy = source.clone();
+    for person in &mut source.people {
+        (person.unit, person.aliases) = (String::new(), BTreeSet::new());
+    }
+    let mut approval = None;
+    for on_exceeded in [OnExceeded::HoldAll, OnExceeded::HoldRemovals] {
+        let mut rules = open_rules();
+        rules.limits.on_exceeded = on_exceeded;
+        judged(&source, &target, &rules, &state, None, |judgement| {
+            let lost = |field| Hold::ValuesVanished { kind: Kind::User, field, planned: 5, allowed: 1, population: 5 };
+            assert_eq!(judgement.holds(), [lost(Field::Aliases), lost(Field::OrgUnit)]);
+            assert_eq!((judgement.approved_count(), judgement.baseline()), (0, None));
+            let plan = judgement.plan().digest();
+            approval = Some(Approval { plan, operations: None, expires_at: at(9), used: false });
+        });
+    }
+    judged(&healthy, &target, &open_rules(), &state, None, |judgement| {
+        assert!(judgement.plan().operations().is_empty() && judgement.holds().is_empty(), "it recovers by itself");
+    });
+    // If they are really gone, somebody says so, once.
+    run_approved(&source, &mut target, &open_rules(), &mut state, 1, approval.as_ref());
+    assert!(target.people.iter().all(|person| person.unit.is_empty() && person.aliases.is_empty()));
+    judged(&source, &target, &open_rules(), &state, None, |judgement| assert!(judgement.holds().is_empty()));
+}
+
+#[test]
+fn one_value_that_goes_is_an_ordinary_change_and_many_are_held() {
+    let (mut source, mut target, mut state) = (detailed(40, true), World::default(), State::new());
+    run(&source, &mut target, &open_rules(), &mut state, 0);
+    let mut rules = open_rules();
+    rules.limits.source_shrink = ShrinkLimit { percent: 10, min_population: 20 };
+    for (gone, holds) in [(1, 0), (4, 0), (5, 1)] {
+        for person in source.people.iter_mut().take(gone) {
+            person.unit.clear();
+        }
+        judged(&source, &target, &rules, &state, None, |judgement| {
+            assert_eq!(judgement.holds().len(), holds, "{gone}: {:?}", judgement.holds());
+        });
+    }
+}
+
+#[test]
+fn marks_of_inactivity_that_vanish_bring_nobody_back() {
+    let (mut source, mut target, mut state) = (detailed(3, true), World::default(), State::new());
+    run(&source, &mut target, &open_rules(), &mut state, 0);
+    for person in &mut source.people {
+        person.active = false;
+    }
+    assert_eq!(run(&source, &mut target, &open_rules(), &mut state, 1), [Verb::SuspendUser; 3]);
+    source.people[0].active = true;
+    judged(&source, &target, &open_rules(), &state, None, |judgement| assert!(judgement.holds().is_empty()));
+    for person in &mut source.people {
+        person.active = true;
+    }
+    judged(&source, &target, &open_rules(), &state, None, |judgement| {
+        assert!(matches!(judgement.holds(), [Hold::ValuesVanished { field: Field::Active, planned: 3, .. }]));
+        assert_eq!(judgement.approved_count(), 0);
+    });
+}
+
+#[test]
+fn a_field_that_the_source_never_had_stays_in_the_target_with_a_warning() {
+    let (source, mut target, mut state) = (detailed(3, true), World::default(), State::new());
+    run(&source, &mut target, &open_rules(), &mut state, 0);
+    let mut bare = source;
+    for person in &mut bare.people {
+        person.unit.clear();
+    }
+    judged(&bare, &target, &open_rules(), &State::new(), None, |judgement| {
+        assert!(judgement.plan().operations().is_empty());
+        assert_eq!(judgement.plan().warnings().of(WarningKind::FieldVanished(Field::OrgUnit)), 3);
     });
 }
 

@@ -1,5 +1,6 @@
 //! Why a plan or an operation waits: data, not text.
 
+use crate::capabilities::Field;
 use crate::operation::Kind;
 
 /// Which bound of the limits.
@@ -58,6 +59,21 @@ pub enum Hold {
         /// By how many it may be smaller.
         allowed: u64,
     },
+    /// More objects of ours than may would lose their value of one field: the source lost it, or the account may no
+    /// longer read it.
+    #[serde(rename = "ValuesVanished")]
+    ValuesVanished {
+        /// Which kind of object.
+        kind: Kind,
+        /// Which field; of [`Field::Active`]: inactive people who would become active.
+        field: Field,
+        /// How many would lose their value.
+        planned: u64,
+        /// How many may.
+        allowed: u64,
+        /// How many have a value in the target.
+        population: u64,
+    },
     /// The plan needs somebody's approval.
     #[serde(rename = "ApprovalRequired")]
     ApprovalRequired,
@@ -78,6 +94,7 @@ impl Hold {
         match self {
             Self::LimitExceeded { .. } => "LimitExceeded",
             Self::SourceShrunk { .. } => "SourceShrunk",
+            Self::ValuesVanished { .. } => "ValuesVanished",
             Self::ApprovalRequired => "ApprovalRequired",
             Self::NotApplied => "NotApplied",
             Self::Unconfirmed => "Unconfirmed",
@@ -89,7 +106,7 @@ impl Hold {
     pub fn limit(&self) -> Option<String> {
         match self {
             Self::LimitExceeded { kind, bound, .. } => Some(format!("{}.{bound}", plural(*kind))),
-            Self::SourceShrunk { .. } => Some("sourceShrink".to_owned()),
+            Self::SourceShrunk { .. } | Self::ValuesVanished { .. } => Some("sourceShrink".to_owned()),
             _ => None,
         }
     }
@@ -97,7 +114,7 @@ impl Hold {
     /// How many changes are planned, or how many objects are missing.
     pub fn planned(&self) -> Option<u64> {
         match *self {
-            Self::LimitExceeded { planned, .. } => Some(planned),
+            Self::LimitExceeded { planned, .. } | Self::ValuesVanished { planned, .. } => Some(planned),
             Self::SourceShrunk { before, now, .. } => Some(before.saturating_sub(now)),
             _ => None,
         }
@@ -106,7 +123,9 @@ impl Hold {
     /// How many are allowed.
     pub fn allowed(&self) -> Option<u64> {
         match *self {
-            Self::LimitExceeded { allowed, .. } | Self::SourceShrunk { allowed, .. } => Some(allowed),
+            Self::LimitExceeded { allowed, .. }
+            | Self::SourceShrunk { allowed, .. }
+            | Self::ValuesVanished { allowed, .. } => Some(allowed),
             _ => None,
         }
     }
@@ -114,7 +133,9 @@ impl Hold {
     /// Whether an operation that waits for this reason waits because of this hold.
     pub(super) fn explains(&self, waiting: Waiting) -> bool {
         match self {
-            Self::LimitExceeded { .. } | Self::SourceShrunk { .. } => waiting == Waiting::Held,
+            Self::LimitExceeded { .. } | Self::SourceShrunk { .. } | Self::ValuesVanished { .. } => {
+                waiting == Waiting::Held
+            }
             Self::ApprovalRequired => matches!(waiting, Waiting::ApprovalRequired | Waiting::NotInApprovedPlan),
             Self::NotApplied => waiting == Waiting::NotApplied,
             Self::Unconfirmed => waiting == Waiting::Unconfirmed,
@@ -144,6 +165,12 @@ impl std::fmt::Display for Hold {
                 f,
                 "the source held {before} {} at the last read whose plan was not held and holds {now} now; it may \
                  lose {allowed}",
+                plural(*kind)
+            ),
+            Self::ValuesVanished { kind, field, planned, allowed, population } => write!(
+                f,
+                "{planned} of the {population} {} that have {field} in the target would lose it, and {allowed} may; look \
+                 at the mapping and at what the account may read",
                 plural(*kind)
             ),
             Self::ApprovalRequired => f.write_str("the plan needs somebody's approval"),

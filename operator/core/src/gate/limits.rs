@@ -1,8 +1,9 @@
 //! Limits on changes, and the guard against a source that became smaller.
 
 use super::hold::{Bound, Hold};
+use crate::capabilities::Field;
 use crate::operation::{Kind, Verb};
-use crate::plan::{Managed, PlanCounts, Summary};
+use crate::plan::{Clearing, Managed, PlanCounts, Summary};
 use crate::rules::{KindLimits, Limit, Limits, ShrinkLimit};
 use crate::snapshot::Counts;
 
@@ -83,6 +84,23 @@ pub(super) fn shrunk(limit: ShrinkLimit, baseline: Option<Counts>, counts: &Plan
         holds.push(Hold::SourceShrunk { kind: Kind::Membership, before: baseline.memberships, now: 0, allowed: 0 });
     }
     holds
+}
+
+/// Fields of which the plan would take away more values than the source may lose. One value alone is an ordinary change;
+/// of several, all are too many.
+pub(super) fn vanished(limit: ShrinkLimit, clearings: &[Clearing]) -> Vec<Hold> {
+    let hold = |clearing: &Clearing| {
+        let &Clearing { kind, field, cleared, population, is_total } = clearing;
+        let allowed = match field {
+            _ if is_total => 1,
+            // People become active again one by one; only that nobody is marked as inactive any more is suspicious.
+            Field::Active => return None,
+            _ if population >= limit.min_population => percent_of(population, limit.percent).max(1),
+            _ => return None,
+        };
+        (cleared > allowed).then_some(Hold::ValuesVanished { kind, field, planned: cleared, allowed, population })
+    };
+    clearings.iter().filter_map(hold).collect()
 }
 
 #[cfg(test)]

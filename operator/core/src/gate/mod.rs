@@ -47,40 +47,46 @@ pub fn judge<'w>(
     let is_covered = matches!(coverage, Coverage::Some { whole: true, .. });
     let exceeded = limits::exceeded(&rules.limits, &plan.summary(), plan.counts().managed);
     let shrunk = limits::shrunk(rules.limits.source_shrink, state.baseline(), &plan.counts());
+    let vanished = limits::vanished(rules.limits.source_shrink, &plan.plan().clearings);
+    let guards: Vec<Hold> = exceeded.into_iter().chain(shrunk).chain(vanished).collect();
     if !is_covered {
-        holds.extend(exceeded.iter().chain(&shrunk).copied());
+        holds.extend(&guards);
     }
+    let mut needs_approval = false;
     let mut waiting: Vec<Option<Waiting>> = Vec::with_capacity(plan.operations().len());
     for (position, operation) in plan.operations().iter().enumerate() {
+        let unapproved = match &coverage {
+            Coverage::Some { approved, .. } => {
+                let is_approved = approved.get(position).copied().unwrap_or_default();
+                (!is_approved).then_some(Waiting::NotInApprovedPlan)
+            }
+            Coverage::None(_) if rules.approval == ApprovalMode::Manual => Some(Waiting::ApprovalRequired),
+            Coverage::None(_) => None,
+        };
         let gate = if operation.verb.is_removal() && is_protected(plan.plan(), operation, rules) {
             Some(Waiting::Protected)
         } else if plan.unconfirmed(position).is_some() {
             Some(Waiting::Unconfirmed)
-        } else if !rules.apply {
-            Some(Waiting::NotApplied)
         } else {
-            match &coverage {
-                Coverage::Some { approved, .. } => {
-                    let is_approved = approved.get(position).copied().unwrap_or_default();
-                    (!is_approved).then_some(Waiting::NotInApprovedPlan)
-                }
-                Coverage::None(_) if rules.approval == ApprovalMode::Manual => Some(Waiting::ApprovalRequired),
-                Coverage::None(_) => {
-                    is_held(operation.verb, &exceeded, &shrunk, rules.limits.on_exceeded).then_some(Waiting::Held)
-                }
-            }
+            // With `apply: false` too it is to be seen that an approval is needed.
+            needs_approval |= unapproved.is_some();
+            let is_held = || match coverage {
+                Coverage::Some { .. } => None,
+                Coverage::None(_) => is_held(operation, &guards, rules.limits.on_exceeded).then_some(Waiting::Held),
+            };
+            if rules.apply { unapproved.or_else(is_held) } else { Some(Waiting::NotApplied) }
         };
         waiting.push(gate);
     }
     hold_dependants(plan.plan(), &mut waiting);
-    let has = |reasons: &[Waiting]| waiting.iter().flatten().any(|waiting| reasons.contains(waiting));
-    for (hold, reasons) in [
-        (Hold::ApprovalRequired, &[Waiting::ApprovalRequired, Waiting::NotInApprovedPlan][..]),
-        (Hold::NotApplied, &[Waiting::NotApplied]),
-        (Hold::Unconfirmed, &[Waiting::Unconfirmed]),
-        (Hold::Protected, &[Waiting::Protected]),
+    let has = |reason: Waiting| waiting.iter().flatten().any(|&waiting| waiting == reason);
+    for (hold, applies) in [
+        (Hold::ApprovalRequired, needs_approval),
+        (Hold::NotApplied, has(Waiting::NotApplied)),
+        (Hold::Unconfirmed, has(Waiting::Unconfirmed)),
+        (Hold::Protected, has(Waiting::Protected)),
     ] {
-        if has(reasons) {
+        if applies {
             holds.push(hold);
         }
     }
@@ -99,13 +105,15 @@ pub fn judge<'w>(
     Judgement { plan, approved, waiting, holds, approval, baseline }
 }
 
-fn is_held(verb: Verb, exceeded: &[Hold], shrunk: &[Hold], on_exceeded: OnExceeded) -> bool {
-    let any = !exceeded.is_empty() || !shrunk.is_empty();
-    let own = exceeded.iter().any(
-        |hold| matches!(hold, Hold::LimitExceeded { kind, bound, .. } if *kind == verb.kind() && *bound == limits::bound(verb)),
-    );
-    // With HoldRemovals everything else goes on, but for what exceeds a limit itself.
-    own || (any && (on_exceeded == OnExceeded::HoldAll || verb.is_removal()))
+/// With `HoldRemovals` everything goes on but removals and what meets a limit or guard itself.
+fn is_held(operation: &Operation, guards: &[Hold], on_exceeded: OnExceeded) -> bool {
+    let verb = operation.verb;
+    let own = guards.iter().any(|hold| match hold {
+        Hold::LimitExceeded { kind, bound, .. } => *kind == verb.kind() && *bound == limits::bound(verb),
+        Hold::ValuesVanished { kind, field, .. } => verb.object() == *kind && operation.fields.contains(*field),
+        _ => false,
+    });
+    own || (!guards.is_empty() && (on_exceeded == OnExceeded::HoldAll || verb.is_removal()))
 }
 
 /// Checks protection once more: a plan may be older than the rule.

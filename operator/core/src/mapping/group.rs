@@ -4,7 +4,7 @@ use super::attribute::AttributeList;
 use super::field::Field;
 use super::user::required;
 use super::{Entry, MappingError, Unmapped, Value};
-use crate::capabilities::{Field as Part, Fields};
+use crate::capabilities::Field as Part;
 use crate::snapshot::GroupRecord;
 
 /// Where each field of a group comes from, as it was written.
@@ -31,7 +31,6 @@ pub struct GroupMapping {
     name: Field,
     description: Field,
     members: Vec<usize>,
-    manages: Fields,
 }
 
 impl GroupMapping {
@@ -49,14 +48,7 @@ impl GroupMapping {
                 _ => return Err(MappingError::MembersNotAttribute { field: "group.members".to_owned() }),
             }
         }
-        let optional = [
-            (Part::Email, spec.email.is_some()),
-            (Part::Description, spec.description.is_some()),
-            (Part::Members, !spec.members.is_empty()),
-        ];
-        let mapped = optional.into_iter().filter_map(|(field, mapped)| mapped.then_some(field));
-        let manages = Fields::of([Part::ExternalId, Part::Name].into_iter().chain(mapped));
-        Ok(Self { requested, id, email, name, description, members, manages })
+        Ok(Self { requested, id, email, name, description, members })
     }
 
     /// The attributes to ask the directory for; an entry's values come in this order.
@@ -70,11 +62,6 @@ impl GroupMapping {
             Field::Attribute(place) => self.requested.names().get(place).map(String::as_str),
             _ => None,
         }
-    }
-
-    /// The fields that are mapped. Others are not managed: the target keeps what it has.
-    pub fn managed_fields(&self) -> Fields {
-        self.manages
     }
 
     /// Fills `record` from an entry. Values that cannot be used are left out and counted in `malformed`; a field that

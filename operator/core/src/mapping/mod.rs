@@ -27,6 +27,7 @@ mod error;
 mod expression;
 mod field;
 mod group;
+mod managed;
 mod text;
 mod user;
 
@@ -36,6 +37,7 @@ pub use error::{MappingError, Unmapped};
 pub use expression::ExpressionError;
 pub(crate) use expression::{ATTRIBUTE_BYTES, Expression};
 pub use group::{GroupMapping, GroupMappingSpec};
+pub use managed::ManagedFields;
 pub use text::{VALUE_LIMIT, VALUES_LIMIT};
 pub use user::{UserMapping, UserMappingSpec};
 

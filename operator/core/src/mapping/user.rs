@@ -44,7 +44,6 @@ pub struct UserMapping {
     active: Field,
     /// Sorted by name.
     attributes: Vec<(String, Field)>,
-    manages: Fields,
 }
 
 impl UserMapping {
@@ -77,7 +76,6 @@ impl UserMapping {
             display_name: field("user.displayName", &spec.display_name)?,
             org_unit: field("user.orgUnit", &spec.org_unit)?,
             active: field("user.active", &spec.active)?,
-            manages: managed(spec),
             id,
             email,
             attributes,
@@ -96,11 +94,6 @@ impl UserMapping {
             Field::Attribute(place) => self.requested.names().get(place).map(String::as_str),
             _ => None,
         }
-    }
-
-    /// The fields that are mapped. Others are not managed: the target keeps what it has.
-    pub fn managed_fields(&self) -> Fields {
-        self.manages
     }
 
     /// The names of the further attributes that are mapped.
@@ -162,19 +155,6 @@ impl UserMapping {
         record.unknown = unknown;
         Ok(())
     }
-}
-
-fn managed(spec: &UserMappingSpec) -> Fields {
-    let optional = [
-        (Part::Aliases, !spec.aliases.is_empty()),
-        (Part::GivenName, spec.given_name.is_some()),
-        (Part::FamilyName, spec.family_name.is_some()),
-        (Part::DisplayName, spec.display_name.is_some()),
-        (Part::OrgUnit, spec.org_unit.is_some()),
-        (Part::Attributes, !spec.attributes.is_empty()),
-    ];
-    let mapped = optional.into_iter().filter_map(|(field, mapped)| mapped.then_some(field));
-    Fields::of([Part::ExternalId, Part::Email, Part::Active].into_iter().chain(mapped))
 }
 
 /// Compiles a field that every object needs and that differs between them.

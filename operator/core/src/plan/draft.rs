@@ -2,11 +2,11 @@
 
 use super::Managed;
 use super::warning::{WarningKind, Warnings};
-use crate::capabilities::{Capabilities, Field, Fields};
+use crate::capabilities::{Capabilities, Fields};
 use crate::operation::{Kind, NO_ROW, Operation, Reason, Verb};
 use crate::rules::Rules;
 use crate::snapshot::Snapshot;
-use crate::state::State;
+use crate::state::{SeenFields, State};
 use jiff::Timestamp;
 
 /// What a plan is made from.
@@ -26,6 +26,8 @@ pub(super) struct Draft {
     pub(super) operations: Vec<Operation>,
     pub(super) warnings: Warnings,
     pub(super) managed: Managed,
+    /// Fields that the source has values of.
+    pub(super) seen: SeenFields,
 }
 
 impl Draft {
@@ -53,31 +55,7 @@ impl Draft {
     }
 }
 
-/// Fields for which at least one person (or group) of the source has a value, and how many have. A field that nobody
-/// has is not mapped, or no longer readable: either way it is left as it is in the target.
-pub(super) struct Managing {
-    pub(super) fields: Fields,
-}
-
-impl Managing {
-    /// Counts values by field; what the target has no place for becomes a warning.
-    pub(super) fn new(counts: &[(Field, u64)], places: Fields, kind: Kind, draft: &mut Draft) -> Self {
-        let mut fields = Fields::NONE;
-        for &(field, count) in counts {
-            if count > 0 && places.contains(field) {
-                fields = fields.with(field);
-            } else if count > 0 {
-                draft.warnings.count(WarningKind::NoPlaceFor(field), kind, count, "");
-            }
-        }
-        if places.contains(Field::ExternalId) {
-            fields = fields.with(Field::ExternalId);
-        }
-        Self { fields }
-    }
-}
-
-/// Appends the removal of one object of ours.
+/// The number of a row in an operation.
 pub(super) fn number(row: usize) -> u32 {
     u32::try_from(row).unwrap_or(NO_ROW)
 }

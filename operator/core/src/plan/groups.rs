@@ -1,9 +1,10 @@
 //! Groups: which are created, taken over, changed or deleted.
 
-use super::draft::{Draft, Managing, World};
+use super::draft::{Draft, World};
 use super::index::AddressIndex;
 use super::matching::{self, Matches, Rows, Standing, rows};
 use super::users::{is_set, spread};
+use super::values::Values;
 use super::warning::WarningKind;
 use crate::address;
 use crate::capabilities::{Field, Fields};
@@ -59,7 +60,7 @@ pub(super) fn plan(world: World<'_, '_>, draft: &mut Draft) -> Groups {
             draft.managed.groups += 1;
         }
     }
-    let fields = managing(world, draft).fields;
+    let fields = compared(world, &groups, draft);
     for row in rows(world.source.group_count()) {
         if is_set(&groups.frozen, row) {
             continue;
@@ -141,20 +142,27 @@ fn match_groups(world: World<'_, '_>, draft: &mut Draft) -> Groups {
     Groups { created: vec![false; source.group_count()], matches, frozen, frozen_target }
 }
 
-fn managing(world: World<'_, '_>, draft: &mut Draft) -> Managing {
-    let mut counts = [(Field::Email, 0), (Field::Name, 0), (Field::Description, 0), (Field::Members, 0)];
-    for group in world.source.groups() {
-        let has = [
-            !group.address().is_empty(),
-            !group.name().is_empty(),
-            !group.description().is_empty(),
-            !group.members().is_empty(),
-        ];
-        for ((_, count), has) in counts.iter_mut().zip(has) {
-            *count += u64::from(has);
-        }
+/// The fields that are compared.
+fn compared(world: World<'_, '_>, groups: &Groups, draft: &mut Draft) -> Fields {
+    let values = Values {
+        kind: Kind::Group,
+        fields: &[Field::Email, Field::Name, Field::Description],
+        places: world.capabilities.group_fields,
+        seen: world.state.seen().groups,
+        in_source: &|field, bound| world.source.groups().filter(|group| group.has(field)).take(bound).count(),
+        in_target: &|field| {
+            let ours = |row: &u32| groups.matches.standing(*row) == Standing::Managed;
+            let all = rows(world.target.group_count()).filter(ours).map(|row| world.target.group(row as usize));
+            all.filter(|group| group.has(field)).count() as u64
+        },
+    };
+    let (compared, seen) = values.compared(draft);
+    draft.seen.groups = seen;
+    if !world.capabilities.group_fields.contains(Field::Members) {
+        let count = (values.in_source)(Field::Members, usize::MAX) as u64;
+        draft.warnings.count(WarningKind::NoPlaceFor(Field::Members), Kind::Group, count, "");
     }
-    Managing::new(&counts, world.capabilities.group_fields, Kind::Group, draft)
+    compared
 }
 
 fn pair(world: World<'_, '_>, fields: Fields, row: u32, target: u32, standing: Standing, draft: &mut Draft) {

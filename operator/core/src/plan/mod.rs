@@ -12,6 +12,7 @@ mod order;
 pub mod render;
 mod summary;
 mod users;
+mod values;
 mod warning;
 
 pub use describe::{Change, Described};
@@ -20,14 +21,15 @@ pub(crate) use groups::{is_protected as is_group_protected, label as group_label
 pub(crate) use matching::{Matches, Standing};
 pub use summary::{AddRemove, GroupSummary, Summary, UserSummary};
 pub(crate) use users::is_protected as is_user_protected;
+pub(crate) use values::Clearing;
 pub use warning::{SAMPLES, Warning, WarningKind, Warnings};
 
 use crate::capabilities::Capabilities;
-use crate::operation::Operation;
+use crate::operation::{Kind, Operation};
 use crate::read::{CompleteRead, SourceSide, TargetSide};
 use crate::rules::Rules;
 use crate::snapshot::{Counts, Snapshot};
-use crate::state::{Bindings, State};
+use crate::state::{Bindings, SeenFields, State};
 use draft::{Draft, World};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -88,6 +90,10 @@ pub struct Plan<'w> {
     pub(crate) other_server: Option<(String, String)>,
     /// The server that this read came from.
     pub(crate) server: Option<String>,
+    /// Values that the plan takes away, by field.
+    pub(crate) clearings: Vec<Clearing>,
+    /// Fields that the source has values of, or that are still to be cleared.
+    pub(crate) seen: SeenFields,
 }
 
 /// Compares both sides. Nothing but complete reads can be planned from.
@@ -100,28 +106,36 @@ pub fn plan<'w>(
     now: Timestamp,
 ) -> Plan<'w> {
     let (read, source, target) = (source, source.snapshot(), target.snapshot());
-    let world = World { source, target, rules, capabilities, state, now };
+    let capabilities = rules.managed.narrow(capabilities);
+    let world = World { source, target, rules, capabilities: &capabilities, state, now };
     let mut draft = Draft::default();
     let people = users::plan(world, &mut draft);
     let groups = groups::plan(world, &mut draft);
     memberships::plan(world, &people, &groups, &mut draft);
     let skipped = source.skipped();
     for (kind, object, count) in [
-        (WarningKind::WithoutId, crate::operation::Kind::User, skipped.users_without_id),
-        (WarningKind::WithoutId, crate::operation::Kind::Group, skipped.groups_without_id),
-        (WarningKind::MalformedValues, crate::operation::Kind::User, skipped.malformed_values),
+        (WarningKind::WithoutId, Kind::User, skipped.users_without_id),
+        (WarningKind::WithoutId, Kind::Group, skipped.groups_without_id),
+        (WarningKind::MalformedValues, Kind::User, skipped.malformed_values),
     ] {
         draft.warnings.count(kind, object, count, "");
     }
     draft.warnings.extend(read.warnings());
     draft.warnings.sort();
     order::sort(&mut draft.operations, source, target);
+    let clearings = values::clearings(world, &draft.operations, &people.matches, &groups.matches, draft.seen);
+    // What is still to be cleared was seen, until it is gone.
+    let mut seen = draft.seen;
+    for clearing in clearings.iter().filter(|clearing| clearing.is_total) {
+        let fields = if clearing.kind == Kind::Group { &mut seen.groups } else { &mut seen.users };
+        *fields = fields.with(clearing.field);
+    }
     let all = source.counts();
     let usable = Counts { users: source.users().filter(|user| !user.address().is_empty()).count() as u64, ..all };
     Plan {
         source,
         target,
-        capabilities: capabilities.clone(),
+        capabilities,
         operations: draft.operations,
         warnings: draft.warnings,
         counts: PlanCounts { source: all, usable, target: target.counts(), managed: draft.managed },
@@ -134,6 +148,8 @@ pub fn plan<'w>(
             _ => None,
         },
         server: read.server().map(str::to_owned),
+        clearings,
+        seen,
     }
 }
 

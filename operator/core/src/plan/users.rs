@@ -1,8 +1,9 @@
 //! People: who is created, taken over, changed, moved, restored or suspended, and whose aliases change.
 
-use super::draft::{Draft, Managing, World, number};
+use super::draft::{Draft, World, number};
 use super::index::AddressIndex;
 use super::matching::{self, Matches, Rows, Standing, rows};
+use super::values::Values;
 use super::warning::WarningKind;
 use crate::address;
 use crate::capabilities::{Field, Fields};
@@ -40,11 +41,11 @@ pub(super) fn label(user: User<'_>) -> &str {
 /// Plans everything about people but their memberships.
 pub(super) fn plan(world: World<'_, '_>, draft: &mut Draft) -> People {
     let mut people = match_people(world, draft);
-    let managing = managing(world, draft);
+    let fields = compared(world, &people, draft);
     let addresses = Addresses { world, index: OnceCell::new() };
     adopt_by_address(world, &mut people, &addresses);
     count_managed(world, &people, draft);
-    let compare = Compare { world, addresses: &addresses, fields: managing.fields };
+    let compare = Compare { world, addresses: &addresses, fields };
     for row in rows(world.source.user_count()) {
         if is_set(&people.frozen, row) {
             continue;
@@ -71,7 +72,7 @@ pub(super) fn plan(world: World<'_, '_>, draft: &mut Draft) -> People {
             None if user.unknown().contains(Field::Active) => {}
             None => {
                 set(&mut people.created, row);
-                let fields = managing.fields.with(Field::Email).without(user.unknown());
+                let fields = fields.with(Field::Email).without(user.unknown());
                 draft.add(Verb::CreateUser, Reason::NewInSource, fields, row, NO_ROW);
             }
         }
@@ -226,39 +227,37 @@ fn count_managed(world: World<'_, '_>, people: &People, draft: &mut Draft) {
     }
 }
 
-fn managing(world: World<'_, '_>, draft: &mut Draft) -> Managing {
-    let mut counts = [
-        (Field::Email, 0),
-        (Field::Aliases, 0),
-        (Field::GivenName, 0),
-        (Field::FamilyName, 0),
-        (Field::DisplayName, 0),
-        (Field::OrgUnit, 0),
-        (Field::Active, 0),
-        (Field::Attributes, 0),
-    ];
-    for user in world.source.users() {
-        let places = &world.capabilities.attributes;
-        let known = user.attributes().any(|(name, _)| places.contains(name));
-        let has = [
-            !user.address().is_empty(),
-            user.aliases().len() > 0,
-            !user.given_name().is_empty(),
-            !user.family_name().is_empty(),
-            !user.display_name().is_empty(),
-            !user.org_unit().is_empty(),
-            !user.active(),
-            known || user.attributes().len() > 0,
-        ];
-        for ((_, count), has) in counts.iter_mut().zip(has) {
-            *count += u64::from(has);
-        }
+/// The fields that are compared.
+fn compared(world: World<'_, '_>, people: &People, draft: &mut Draft) -> Fields {
+    let places = world.capabilities.user_fields;
+    let values = Values {
+        kind: Kind::User,
+        fields: &[
+            Field::Email,
+            Field::Aliases,
+            Field::GivenName,
+            Field::FamilyName,
+            Field::DisplayName,
+            Field::OrgUnit,
+            Field::Attributes,
+        ],
+        places,
+        seen: world.state.seen().users,
+        in_source: &|field, bound| world.source.users().filter(|user| user.has(field)).take(bound).count(),
+        in_target: &|field| {
+            let ours = |row: &u32| people.matches.standing(*row) == Standing::Managed;
+            let users = rows(world.target.user_count()).filter(ours).map(|row| world.target.user(row as usize));
+            users.filter(|user| user.has(field)).count() as u64
+        },
+    };
+    let (mut compared, mut seen) = values.compared(draft);
+    // That everybody is active is a value too; that somebody is not is what can vanish.
+    compared = compared.with(Field::Active).and(places);
+    if world.source.users().any(|user| user.has(Field::Active)) {
+        seen = seen.with(Field::Active);
     }
-    let mut managing = Managing::new(&counts, world.capabilities.user_fields, Kind::User, draft);
-    if world.capabilities.user_fields.contains(Field::Active) {
-        managing.fields = managing.fields.with(Field::Active);
-    }
-    managing
+    draft.seen.users = seen;
+    compared
 }
 
 fn domain_accepted(world: World<'_, '_>, address: &str) -> bool {

@@ -15,7 +15,7 @@ pub use record::{GroupRecord, UserRecord};
 pub use reference::{Reference, Referencer};
 pub use text::{ColumnFull, InternedColumn, Interner, ListColumn, TextColumn};
 
-use crate::capabilities::Fields;
+use crate::capabilities::{Field, Fields};
 use hashbrown::HashTable;
 
 /// People and groups of one directory, in columns.
@@ -343,6 +343,22 @@ impl<'s> User<'s> {
         self.columns().unknown.get(self.row)
     }
 
+    /// Whether there is a value of this field. Of [`Field::Active`]: whether the person is inactive.
+    pub fn has(self, field: Field) -> bool {
+        match field {
+            Field::ExternalId => !self.external_id().is_empty(),
+            Field::Email => !self.address().is_empty(),
+            Field::Aliases => self.aliases().len() > 0,
+            Field::GivenName => !self.given_name().is_empty(),
+            Field::FamilyName => !self.family_name().is_empty(),
+            Field::DisplayName => !self.display_name().is_empty(),
+            Field::OrgUnit => !self.org_unit().is_empty(),
+            Field::Active => !self.active(),
+            Field::Attributes => self.attributes().len() > 0,
+            Field::Name | Field::Description | Field::Members => false,
+        }
+    }
+
     /// A hash over everything but ids and versions: people with one fingerprint have the same values (but for a chance
     /// below 10⁻¹⁹).
     pub(crate) fn fingerprint(self) -> Option<u64> {
@@ -405,6 +421,18 @@ impl<'s> Group<'s> {
     /// Fields whose value could not be told: empty here, and not to be taken for empty.
     pub fn unknown(self) -> Fields {
         self.columns().unknown.get(self.row)
+    }
+
+    /// Whether there is a value of this field.
+    pub fn has(self, field: Field) -> bool {
+        match field {
+            Field::ExternalId => !self.external_id().is_empty(),
+            Field::Email => !self.address().is_empty(),
+            Field::Name => !self.name().is_empty(),
+            Field::Description => !self.description().is_empty(),
+            Field::Members => !self.members().is_empty(),
+            _ => false,
+        }
     }
 
     /// Direct members, sorted, each once.

@@ -7,7 +7,7 @@ pub use bindings::{Binding, Bindings, Times};
 pub use stored::{STATE_VERSION, StateError};
 
 use crate::applied::{Answer, Applied};
-use crate::capabilities::Field;
+use crate::capabilities::{Field, Fields};
 use crate::gate::{Approved, Judgement};
 use crate::operation::{NO_ROW, Verb};
 use crate::plan::{Matches, Standing};
@@ -23,7 +23,17 @@ pub struct State {
     baseline: Option<Counts>,
     /// The server of the last read, where there are several.
     server: Option<String>,
+    seen: SeenFields,
     is_new: bool,
+}
+
+/// The fields that the source had values of at the last read whose plan was not held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SeenFields {
+    /// Of people; [`Field::Active`] if somebody was inactive.
+    pub users: Fields,
+    /// Of groups.
+    pub groups: Fields,
 }
 
 impl Default for State {
@@ -45,12 +55,12 @@ struct Changes {
 impl State {
     /// Nothing is remembered: a first run, or the state was lost.
     pub fn new() -> Self {
-        Self { users: Bindings::default(), groups: Bindings::default(), baseline: None, server: None, is_new: true }
+        Self { is_new: true, ..Self::of(Bindings::default(), Bindings::default(), None) }
     }
 
     /// A state of these parts, which is not new.
     pub fn of(users: Bindings, groups: Bindings, baseline: Option<Counts>) -> Self {
-        Self { users, groups, baseline, server: None, is_new: false }
+        Self { users, groups, baseline, server: None, seen: SeenFields::default(), is_new: false }
     }
 
     /// The same, with the server of the last read.
@@ -58,6 +68,18 @@ impl State {
     pub fn served_by(mut self, server: Option<String>) -> Self {
         self.server = server;
         self
+    }
+
+    /// The same, with the fields that the source had values of.
+    #[must_use]
+    pub fn with_seen(mut self, seen: SeenFields) -> Self {
+        self.seen = seen;
+        self
+    }
+
+    /// The fields that the source had values of at the last read whose plan was not held.
+    pub fn seen(&self) -> SeenFields {
+        self.seen
     }
 
     /// The server of the last read, where there are several.
@@ -103,7 +125,7 @@ impl State {
         if users.bound.is_empty() && groups.bound.is_empty() {
             return None;
         }
-        Some(self.next(judgement, &users, &groups, None, self.baseline))
+        Some(self.next(judgement, &users, &groups, None))
     }
 
     /// The state after a run: what the target's answers say, and when who was first missing.
@@ -154,17 +176,10 @@ impl State {
         }
         // Whole seconds, as they are stored: what was read back is equal to what was written.
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        self.next(judgement, &users, &groups, Some(now), judgement.baseline().or(self.baseline))
+        self.next(judgement, &users, &groups, Some(now))
     }
 
-    fn next(
-        &self,
-        judgement: &Judgement<'_>,
-        users: &Changes,
-        groups: &Changes,
-        now: Option<Timestamp>,
-        baseline: Option<Counts>,
-    ) -> Self {
+    fn next(&self, judgement: &Judgement<'_>, users: &Changes, groups: &Changes, now: Option<Timestamp>) -> Self {
         let plan = judgement.plan().plan();
         let (source, target) = (plan.source(), plan.target());
         let user = Ids {
@@ -180,12 +195,15 @@ impl State {
             target: &|row| target.group(row as usize).id(),
             present: &|_| true,
         };
-        // Old bindings without an object on either side are forgotten only by a run that nothing held.
-        let forgets = now.is_some() && judgement.baseline().is_some();
+        // Only a run that nothing held is compared with by the next, and forgets bindings without an object on either
+        // side.
+        let unheld = judgement.baseline().filter(|_| now.is_some());
+        let forgets = unheld.is_some();
         Self {
             users: next_bindings(&self.users, &plan.users, &user, users, now, forgets),
             groups: next_bindings(&self.groups, &plan.groups, &group, groups, now, forgets),
-            baseline,
+            baseline: unheld.or(self.baseline),
+            seen: if forgets { plan.seen } else { self.seen },
             // Claims are saved before the run is over, which is not yet the last one then.
             server: if now.is_some() { plan.server.clone() } else { self.server.clone() },
             is_new: false,

@@ -1,6 +1,6 @@
 //! The state as bytes: gzip of JSON lines, a header and one line per binding.
 
-use super::{Binding, Bindings, State, Times};
+use super::{Binding, Bindings, SeenFields, State, Times};
 use crate::snapshot::Counts;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use jiff::Timestamp;
@@ -69,6 +69,8 @@ struct Header {
     baseline: Option<Counts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     server: Option<String>,
+    #[serde(default)]
+    seen: SeenFields,
 }
 
 /// Source id, target id, suspended at, missing since (seconds).
@@ -85,6 +87,7 @@ impl State {
             groups: self.groups.len(),
             baseline: self.baseline,
             server: self.server.clone(),
+            seen: self.seen,
         };
         write_line(&mut out, &header)?;
         for bindings in [&self.users, &self.groups] {
@@ -128,7 +131,7 @@ impl State {
             Ok(bindings)
         };
         let (users, groups) = (read(header.users)?, read(header.groups)?);
-        Ok(Self::of(users, groups, header.baseline).served_by(header.server))
+        Ok(Self::of(users, groups, header.baseline).served_by(header.server).with_seen(header.seen))
     }
 }
 

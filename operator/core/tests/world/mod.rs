@@ -6,7 +6,7 @@
 use directory_sync_core::applied::{Answer, Applied, Outcome};
 use directory_sync_core::capabilities::{Capabilities, Field, Fields};
 use directory_sync_core::confirm::{self, ConfirmedPlan, Finding, Lookup};
-use directory_sync_core::gate::{Approved, ApprovedOperation};
+use directory_sync_core::gate::{Approval, Approved, ApprovedOperation};
 use directory_sync_core::operation::Verb;
 use directory_sync_core::plan::{self, Plan};
 use directory_sync_core::read::{CompleteRead, Next, Read, ReadCaps, Side, SourceSide, TargetSide};
@@ -322,10 +322,22 @@ pub(crate) fn open_rules() -> Rules {
 
 /// One whole run with a healthy directory and service. Returns what was done.
 pub(crate) fn run(source: &World, target: &mut World, rules: &Rules, state: &mut State, second: i64) -> Vec<Verb> {
+    run_approved(source, target, rules, state, second, None)
+}
+
+/// The same, with an approval.
+pub(crate) fn run_approved(
+    source: &World,
+    target: &mut World,
+    rules: &Rules,
+    state: &mut State,
+    second: i64,
+    approval: Option<&Approval>,
+) -> Vec<Verb> {
     let (from, to) = (source.source(), target.target());
     let plan = plan::plan(&from, &to, rules, &capabilities(), state, at(second));
     let confirmed = confirm(plan, source, &from);
-    let mut judgement = directory_sync_core::gate::judge(confirmed, rules, state, None, at(second));
+    let mut judgement = directory_sync_core::gate::judge(confirmed, rules, state, approval, at(second));
     let approved = judgement.take_approved();
     let applied = target.apply(approved);
     *state = state.after(&judgement, &applied, at(second));
