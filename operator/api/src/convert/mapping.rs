@@ -1,6 +1,8 @@
 //! The mapping of a resource, compiled.
 
-use directory_sync_core::mapping::{GroupMapping, GroupMappingSpec, UserMapping, UserMappingSpec, Value};
+use directory_sync_core::mapping::{
+    GroupMapping, GroupMappingSpec, ManagedFields, UserMapping, UserMappingSpec, Value,
+};
 
 use super::ConvertError;
 use crate::{
@@ -13,6 +15,18 @@ use crate::{
 /// # Errors
 /// If a field is missing or cannot be used; the message names it and the place in an expression.
 pub fn mapping(spec: &DirectorySyncSpec) -> Result<(UserMapping, GroupMapping), ConvertError> {
+    let (user, group) = written(spec)?;
+    Ok((UserMapping::compile(&user)?, GroupMapping::compile(&group)?))
+}
+
+/// The fields that the mapping fills.
+pub(super) fn managed(spec: &DirectorySyncSpec) -> Result<ManagedFields, ConvertError> {
+    let (user, group) = written(spec)?;
+    Ok(ManagedFields::of(&user, &group))
+}
+
+/// The mapping with the preset, not compiled.
+fn written(spec: &DirectorySyncSpec) -> Result<(UserMappingSpec, GroupMappingSpec), ConvertError> {
     let (written, preset) = (spec.mapping.clone().unwrap_or_default(), spec.preset());
     let api::Mapping { user, group } = spec.effective_mapping();
     let (user, group) = (user.unwrap_or_default(), group.unwrap_or_default());
@@ -41,7 +55,7 @@ pub fn mapping(spec: &DirectorySyncSpec) -> Result<(UserMapping, GroupMapping), 
         description: value("group.description", group.description)?,
         members: joined("group.members", written.group.and_then(|group| group.members), &preset.members)?,
     };
-    Ok((UserMapping::compile(&user)?, GroupMapping::compile(&group)?))
+    Ok((user, group))
 }
 
 /// What is written, or else every attribute of the preset.
@@ -100,6 +114,22 @@ mod tests {
         assert_eq!(user.attributes(), expected);
         let members: Vec<_> = group.member_attributes().collect();
         assert_eq!(members, ["member", "uniqueMember", "memberUid"]);
+    }
+
+    #[test]
+    fn what_the_mapping_does_not_fill_is_not_managed() {
+        use directory_sync_core::capabilities::{Capabilities, Field, Fields};
+        let everything = Capabilities {
+            target: "scim".to_owned(),
+            user_fields: Fields::of(Field::ALL),
+            group_fields: Fields::of(Field::ALL),
+            attributes: ["title".to_owned()].into(),
+            nested_groups: true,
+        };
+        let compared = managed(&spec(&api::Mapping::default())).unwrap().narrow(&everything);
+        assert!(compared.user_fields.contains(Field::DisplayName));
+        assert!(!compared.user_fields.contains(Field::OrgUnit));
+        assert!(compared.attributes.is_empty());
     }
 
     #[test]

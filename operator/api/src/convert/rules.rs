@@ -2,7 +2,7 @@
 
 use directory_sync_core::rules as core;
 
-use super::{ConvertError, Principals, positive_duration};
+use super::{ConvertError, Principals, mapping::managed, positive_duration};
 use crate::{
     limits::{Limit, LimitsSpec, OnExceeded},
     removal::{Removal, RemovalPolicy},
@@ -12,10 +12,11 @@ use crate::{
 /// Everything the plan and the gate go by.
 ///
 /// # Errors
-/// If a duration or a number cannot be used.
+/// If a field of the mapping, a duration or a number cannot be used.
 pub fn rules(spec: &DirectorySyncSpec, principals: Principals) -> Result<core::Rules, ConvertError> {
     let Principals { exclude_source, exclude_target, protect } = principals;
     Ok(core::Rules {
+        managed: managed(spec)?,
         exclude_source,
         exclude_target,
         protect,

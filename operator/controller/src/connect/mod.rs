@@ -10,41 +10,18 @@ pub use references::{Kind, KubernetesReferences, ReferenceError, Referenced, Ref
 
 use directory_sync_api::convert;
 use directory_sync_api::sync::DirectorySyncSpec;
-use directory_sync_core::capabilities::{Capabilities, Fields};
 use directory_sync_sources::Source;
 use directory_sync_targets::{RequestObserver, Target};
 use error::Place;
 use secrecy::{ExposeSecret, SecretSlice};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Both sides of a resource, ready to be read, and what of it is managed.
+/// Both sides of a resource, ready to be read.
 pub struct Connection {
     /// Where people come from.
     pub source: Box<dyn Source>,
     /// What is brought into line.
     pub target: Box<dyn Target>,
-    /// What the mapping fills; everything else stays as it is in the target.
-    pub managed: ManagedFields,
-}
-
-/// The fields that a mapping fills.
-#[derive(Debug, Clone, Default)]
-pub struct ManagedFields {
-    users: Fields,
-    groups: Fields,
-    attributes: BTreeSet<String>,
-}
-
-impl ManagedFields {
-    /// What the target has a place for and the mapping fills. Only that is compared and written.
-    pub fn of(&self, mut capabilities: Capabilities) -> Capabilities {
-        let both = |a: Fields, b: Fields| Fields::of(a.iter().filter(|&field| b.contains(field)));
-        capabilities.user_fields = both(capabilities.user_fields, self.users);
-        capabilities.group_fields = both(capabilities.group_fields, self.groups);
-        capabilities.attributes.retain(|name| self.attributes.contains(name));
-        capabilities
-    }
 }
 
 /// Reads what the spec refers to and checks all of it; connects to nothing. The versions of everything that was
@@ -56,21 +33,17 @@ pub async fn connect(
     observer: Arc<dyn RequestObserver>,
 ) -> Result<Connection, ConnectError> {
     let (users, groups) = convert::mapping(spec)?;
-    let managed = ManagedFields {
-        users: users.managed_fields(),
-        groups: groups.managed_fields(),
-        attributes: users.managed_attributes().map(str::to_owned).collect(),
-    };
+    let attributes = users.managed_attributes().map(str::to_owned).collect();
     let mut lookup = Lookup { references, versions };
     let source = match &spec.source.ldap {
         Some(ldap) => ldap::source(ldap, users, groups, &mut lookup).await?,
         None => return Err(ConnectError::Missing { path: "spec.source", what: "ldap" }),
     };
     let target = match &spec.target.scim {
-        Some(scim) => scim::target(scim, managed.attributes.clone(), &mut lookup, observer).await?,
+        Some(scim) => scim::target(scim, attributes, &mut lookup, observer).await?,
         None => return Err(ConnectError::Missing { path: "spec.target", what: "scim" }),
     };
-    Ok(Connection { source, target, managed })
+    Ok(Connection { source, target })
 }
 
 /// The identity of the target by the spec alone, so that runs on one target can take turns before any connection.

@@ -81,20 +81,3 @@ async fn an_empty_password_is_refused_before_any_server_takes_it_for_an_anonymou
     stored.0.insert("ldap-reader", BTreeMap::from([("username", "cn=reader"), ("password", "\n")]));
     assert_eq!(refused(&spec(), &stored).await.reason(), "ReferenceKeyUnusable");
 }
-
-#[tokio::test]
-async fn what_the_mapping_does_not_fill_is_not_managed() {
-    use directory_sync_core::capabilities::Field;
-    let connection = connect(&spec(), &complete(), &mut Versions::default(), Arc::new(Unobserved)).await.unwrap();
-    let everything = Capabilities {
-        target: "scim".to_owned(),
-        user_fields: Fields::of(Field::ALL),
-        group_fields: Fields::of(Field::ALL),
-        attributes: BTreeSet::from(["title".to_owned()]),
-        nested_groups: true,
-    };
-    let managed = connection.managed.of(everything);
-    assert!(managed.user_fields.contains(Field::DisplayName));
-    assert!(!managed.user_fields.contains(Field::Aliases));
-    assert!(managed.attributes.is_empty());
-}

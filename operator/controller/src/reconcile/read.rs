@@ -34,7 +34,6 @@ pub async fn both(connection: &Connection) -> Result<World, ReconcileError> {
         Ok((capabilities, read, begun.elapsed()))
     };
     let ((source, source_took), (capabilities, target, target_took)) = tokio::try_join!(source, target)?;
-    let capabilities = connection.managed.of(capabilities);
     let mut source = source;
     source.settle_nesting(capabilities.nested_groups);
     Ok(World { source, target, capabilities, source_took, target_took })
