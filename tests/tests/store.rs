@@ -114,20 +114,46 @@ async fn a_state_with_a_missing_part_is_an_error_and_not_a_new_state() {
 }
 
 #[tokio::test]
+async fn what_was_kept_for_a_deleted_resource_of_the_same_name_is_not_taken_over() {
+    let (cluster, sync) = cluster().await;
+    let client = cluster.client().await.unwrap();
+    let (states, plans) = (States::new(client.clone(), NAMESPACE), Plans::new(client.clone(), NAMESPACE));
+    let nothing = states.load(&sync).await.unwrap();
+    states.save(&sync, &nothing, state(3)).await.unwrap();
+    let mut successor = sync.clone();
+    successor.metadata.uid = Some("22222222-2222-4222-8222-222222222222".to_owned());
+    let nothing = states.load(&successor).await.unwrap();
+    assert!(nothing.state.is_new(), "it is about to be collected as garbage");
+    states.save(&successor, &nothing, state(3)).await.unwrap();
+    let objects: Api<DirectorySyncState> = Api::namespaced(client.clone(), NAMESPACE);
+    for object in objects.list(&ListParams::default()).await.unwrap() {
+        assert_eq!(Some(&object.owner_references()[0].uid), successor.metadata.uid.as_ref());
+    }
+
+    for owner in [&sync, &successor] {
+        with_judgement(&["ada"], async |judgement, rules| {
+            plans.store(owner, judgement, rules, &[]).await.unwrap();
+        })
+        .await;
+        let objects: Api<DirectorySyncPlan> = Api::namespaced(client.clone(), NAMESPACE);
+        let parts = objects.list(&ListParams::default()).await.unwrap().items;
+        assert_eq!((parts.len(), Some(&parts[0].owner_references()[0].uid)), (1, owner.metadata.uid.as_ref()));
+    }
+}
+
+#[tokio::test]
 async fn a_plan_counts_as_stored_when_its_last_part_is() {
     let (cluster, sync) = cluster().await;
     let client = cluster.client().await.unwrap();
     let plans = Plans::new(client.clone(), NAMESPACE);
     let (digest, stored) = with_judgement(&["ada", "grace"], async |judgement, rules| {
-        let stored = plans.store(&sync, judgement, rules).await.unwrap().unwrap();
-        assert_eq!(
-            plans.store(&sync, judgement, rules).await.unwrap().unwrap(),
-            stored,
-            "storing it again is no change"
-        );
+        let stored = plans.store(&sync, judgement, rules, &[]).await.unwrap();
+        let again = plans.store(&sync, judgement, rules, &[]).await.unwrap();
+        assert_eq!(again, stored, "storing it again is no change");
         (judgement.plan().digest().to_string(), stored)
     })
     .await;
+    assert!(stored.complete);
     let document = plans.load("staff", &digest).await.unwrap().unwrap();
     assert_eq!(document.operations.len(), 2);
     assert_eq!(document.header.digest.to_string(), digest);
@@ -139,22 +165,51 @@ async fn a_plan_counts_as_stored_when_its_last_part_is() {
     assert!(plans.load("staff", &digest).await.unwrap().is_none());
 }
 
+/// Stores the plan that creates these people, and gives its digest and size.
+async fn store(plans: &Plans, sync: &DirectorySync, people: &[&str], awaited: &[String]) -> (String, usize) {
+    with_judgement(people, async |judgement, rules| {
+        let stored = plans.store(sync, judgement, rules, awaited).await.unwrap();
+        (judgement.plan().digest().to_string(), stored.bytes)
+    })
+    .await
+}
+
 #[tokio::test]
-async fn small_plans_are_kept_when_old_ones_are_cleared_away() {
+async fn room_is_made_by_the_oldest_plans_and_last_by_those_that_approvals_name() {
     let (cluster, sync) = cluster().await;
-    let plans = Plans::new(cluster.client().await.unwrap(), NAMESPACE);
+    let client = cluster.client().await.unwrap();
+    let (awaited, size) = store(&Plans::new(client.clone(), NAMESPACE), &sync, &["ada"], &[]).await;
+    let keep = [awaited.clone()];
+    let room_for_three = Plans::with_room(client, NAMESPACE, 3 * size + size / 2);
     let mut digests = Vec::new();
-    for people in [&["ada"][..], &["grace"]] {
-        digests.push(
-            with_judgement(people, async |judgement, rules| {
-                plans.store(&sync, judgement, rules).await.unwrap();
-                judgement.plan().digest().to_string()
-            })
-            .await,
-        );
+    for name in ["bob", "cat", "dan", "eve"] {
+        // Ages are whole seconds.
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        digests.push(store(&room_for_three, &sync, &[name], &keep).await.0);
     }
-    plans.prune("staff", &digests[..1]).await.unwrap();
-    for digest in &digests {
-        assert!(plans.load("staff", digest).await.unwrap().is_some());
+    let mut kept = Vec::new();
+    for digest in digests.iter().chain(&keep) {
+        kept.push(room_for_three.load("staff", digest).await.unwrap().is_some());
     }
+    assert_eq!(kept, [false, false, true, true, true], "the newest two, and the oldest, because an approval names it");
+
+    store(&room_for_three, &sync, &["fay"], &[]).await;
+    assert!(room_for_three.load("staff", &awaited).await.unwrap().is_none(), "nobody waits for it any more");
+}
+
+#[tokio::test]
+async fn of_a_plan_that_is_too_large_the_most_dangerous_part_is_kept_and_it_says_so() {
+    let (cluster, sync) = cluster().await;
+    let plans = Plans::with_room(cluster.client().await.unwrap(), NAMESPACE, 600 * 1024);
+    let names: Vec<_> = (0..20_000).map(|number| format!("p{number}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let (digest, stored) = with_judgement(&names, async |judgement, rules| {
+        let stored = plans.store(&sync, judgement, rules, &[]).await.unwrap();
+        (judgement.plan().digest().to_string(), stored)
+    })
+    .await;
+    assert!(!stored.complete && stored.bytes <= 600 * 1024, "{stored:?}");
+    let document = plans.load("staff", &digest).await.unwrap().unwrap();
+    assert!(!document.header.complete);
+    assert_eq!(document.header.operations, 20_000);
 }

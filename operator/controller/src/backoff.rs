@@ -74,8 +74,8 @@ pub enum Standing {
 pub struct Attempt {
     /// Generation of the spec that was tried.
     pub generation: i64,
-    /// Value of the annotation that asks for a run, as it was then.
-    pub requested: Option<String>,
+    /// Values of the annotations that ask for a run, as they were then.
+    pub requested: BTreeSet<String>,
     /// UIDs of the approvals that were looked at.
     pub approvals: BTreeSet<String>,
     /// When it began.
@@ -144,7 +144,13 @@ mod tests {
     use super::*;
 
     fn attempt(standing: Standing) -> Attempt {
-        Attempt { generation: 1, requested: None, approvals: BTreeSet::new(), started: Timestamp::UNIX_EPOCH, standing }
+        Attempt {
+            generation: 1,
+            requested: BTreeSet::new(),
+            approvals: BTreeSet::new(),
+            started: Timestamp::UNIX_EPOCH,
+            standing,
+        }
     }
 
     #[test]

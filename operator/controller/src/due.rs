@@ -19,9 +19,9 @@ pub struct Sight<'a> {
     pub last_run_was_good: bool,
     /// When runs are due; `None` where the schedule cannot be followed.
     pub schedule: Option<&'a Schedule>,
-    /// Value of the annotation that asks for a run.
-    pub requested: Option<&'a str>,
-    /// Value of it that was last acted upon, as the status tells it.
+    /// Values of the annotations that ask for a run.
+    pub requested: &'a [String],
+    /// The value that was last acted upon, as the status tells it.
     pub handled: Option<&'a str>,
     /// UIDs of approvals that wait to be used.
     pub approvals: &'a [String],
@@ -69,8 +69,7 @@ pub fn due(sight: &Sight<'_>) -> Due {
     if sight.generation != generation_seen || (sight.last_run.is_none() && tried.is_none()) {
         return Due::Now(Cause::NewSpec);
     }
-    let request_seen = tried.map_or(sight.handled, |tried| tried.requested.as_deref());
-    if sight.requested.is_some() && sight.requested != request_seen {
+    if unseen(sight).is_some() {
         return Due::Now(Cause::Requested);
     }
     if sight.approvals.iter().any(|uid| tried.is_none_or(|tried| !tried.approvals.contains(uid))) {
@@ -92,11 +91,22 @@ pub fn due(sight: &Sight<'_>) -> Due {
     }
 }
 
+/// The request by annotation that was not acted upon yet; of several the last. After a restart the status knows but
+/// one value, so that where both annotations are in use one run too many may follow.
+pub fn unseen<'a>(sight: &Sight<'a>) -> Option<&'a str> {
+    let is_seen = |value: &String| match sight.attempt {
+        Some(tried) => tried.requested.contains(value),
+        None => sight.handled == Some(value),
+    };
+    sight.requested.iter().rfind(|value| !is_seen(value)).map(String::as_str)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::connect::Versions;
     use std::collections::BTreeSet;
+    use std::sync::LazyLock;
 
     fn time(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -110,7 +120,7 @@ mod tests {
     fn attempt(standing: Standing) -> Attempt {
         Attempt {
             generation: 3,
-            requested: Some("monday".to_owned()),
+            requested: BTreeSet::from(["monday".to_owned()]),
             approvals: BTreeSet::from(["old".to_owned()]),
             started: time("2026-03-01T10:00:00Z"),
             standing,
@@ -119,6 +129,7 @@ mod tests {
 
     /// A resource whose last run ended well a quarter of an hour ago.
     fn quiet<'a>(schedule: &'a Schedule, attempt: Option<&'a Attempt>) -> Sight<'a> {
+        static MONDAY: LazyLock<[String; 1]> = LazyLock::new(|| ["monday".to_owned()]);
         Sight {
             now: time("2026-03-01T10:15:00Z"),
             generation: 3,
@@ -126,7 +137,7 @@ mod tests {
             last_run: Some(time("2026-03-01T10:00:05Z")),
             last_run_was_good: true,
             schedule: Some(schedule),
-            requested: Some("monday"),
+            requested: MONDAY.as_slice(),
             handled: Some("monday"),
             approvals: &[],
             attempt,
@@ -162,12 +173,25 @@ mod tests {
     #[test]
     fn a_request_runs_once() {
         let (hourly, good) = (hourly(), attempt(Standing::Good));
-        let asked = Sight { requested: Some("tuesday"), ..quiet(&hourly, Some(&good)) };
+        let tuesday = ["tuesday".to_owned()];
+        let asked = Sight { requested: &tuesday, ..quiet(&hourly, Some(&good)) };
         assert_eq!(due(&asked), Due::Now(Cause::Requested));
-        let tried = Attempt { requested: Some("tuesday".to_owned()), ..good.clone() };
+        let tried = Attempt { requested: BTreeSet::from(tuesday.clone()), ..good.clone() };
         assert_ne!(due(&Sight { attempt: Some(&tried), ..asked }), Due::Now(Cause::Requested));
-        let taken_back = Sight { requested: None, ..quiet(&hourly, Some(&tried)) };
+        let taken_back = Sight { requested: &[], ..quiet(&hourly, Some(&tried)) };
         assert_eq!(due(&taken_back), Due::At(time("2026-03-01T11:00:00Z")));
+    }
+
+    #[test]
+    fn either_annotation_asks_and_the_new_value_is_what_is_acted_upon() {
+        let (hourly, good) = (hourly(), attempt(Standing::Good));
+        let both = ["monday".to_owned(), "flux".to_owned()];
+        let asked = Sight { requested: &both, ..quiet(&hourly, Some(&good)) };
+        assert_eq!((due(&asked), unseen(&asked)), (Due::Now(Cause::Requested), Some("flux")));
+        let tried = Attempt { requested: BTreeSet::from(both.clone()), ..good.clone() };
+        let ours_again = ["tuesday".to_owned(), "flux".to_owned()];
+        let asked = Sight { requested: &ours_again, ..quiet(&hourly, Some(&tried)) };
+        assert_eq!((due(&asked), unseen(&asked)), (Due::Now(Cause::Requested), Some("tuesday")));
     }
 
     #[test]
@@ -197,7 +221,7 @@ mod tests {
         let stalled = attempt(Standing::Stalled { versions: Versions::default(), recheck_at });
         let much_later = Sight { now: time("2026-03-01T18:00:00Z"), ..quiet(&hourly, Some(&stalled)) };
         assert_eq!(due(&much_later), Due::IfMended(recheck_at));
-        assert_eq!(due(&Sight { requested: Some("now"), ..much_later }), Due::Now(Cause::Requested));
+        assert_eq!(due(&Sight { requested: &["now".to_owned()], ..much_later }), Due::Now(Cause::Requested));
         assert_eq!(due(&Sight { generation: 4, ..much_later }), Due::Now(Cause::NewSpec));
     }
 

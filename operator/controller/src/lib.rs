@@ -11,6 +11,7 @@ pub mod connect;
 pub mod due;
 pub mod events;
 pub mod exclusive;
+pub mod health;
 pub mod metrics;
 pub mod operator;
 pub mod reasons;

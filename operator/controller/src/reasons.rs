@@ -44,6 +44,7 @@ pub const SECTIONS: &[Section] = &[
                 "`Ready` says what failed.",
             ),
             reason("Suspended", "`spec.suspend` is true: nothing runs.", "Set `spec.suspend: false` to go on."),
+            reason("Applied", "Changes were made; an event says how many.", ""),
             reason("ReadSucceeded", "This side was read whole.", ""),
             reason("NothingHeld", "Nothing of the plan waits.", ""),
             reason(
@@ -454,7 +455,7 @@ mod tests {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() && !["tests", "examples", "benches"].contains(&name.as_str()) {
                 files(&path, found);
-            } else if name.ends_with(".rs") && name != "tests.rs" && name != "reasons.rs" {
+            } else if path.extension().is_some_and(|end| end == "rs") && !["tests.rs", "reasons.rs"].contains(&&*name) {
                 found.push(path);
             }
         }

@@ -58,7 +58,7 @@ impl Schedule {
     /// Compiles a schedule for the resource with this `uid`, which fixes its offset within the jitter.
     pub fn of(spec: &directory_sync_api::schedule::Schedule, uid: &str) -> Result<Self, ScheduleError> {
         let invalid = |cause: String| ScheduleError::Cron { pattern: spec.cron.clone(), cause };
-        let cron = Cron::from_str(spec.cron.trim()).map_err(|error| invalid(error.to_string()))?;
+        let cron = Cron::from_str(spec.cron.trim()).map_err(|error| invalid(in_words(&error.to_string())))?;
         let zone =
             TimeZone::get(&spec.time_zone).map_err(|_| ScheduleError::TimeZone { name: spec.time_zone.clone() })?;
         let jitter = jiff::fmt::friendly::SpanParser::new()
@@ -71,7 +71,7 @@ impl Schedule {
         schedule
             .cron
             .find_next_occurrence(&Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC), false)
-            .map_err(|error| invalid(error.to_string()))?;
+            .map_err(|_| invalid("such a day never comes".to_owned()))?;
         Ok(schedule)
     }
 
@@ -81,6 +81,13 @@ impl Schedule {
         let next = self.cron.find_next_occurrence(&unshifted, false).ok()?;
         next.timestamp().checked_add(self.offset).ok()
     }
+}
+
+/// `Component error: Number out of bounds.` as part of a sentence.
+fn in_words(error: &str) -> String {
+    let (_, cause) = error.split_once(": ").unwrap_or_default();
+    let cause = if cause.is_empty() { error } else { cause };
+    cause.trim_end_matches('.').to_lowercase()
 }
 
 /// A share of `jitter` in whole milliseconds that depends on nothing but `uid`.

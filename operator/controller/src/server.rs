@@ -1,28 +1,27 @@
 //! `/metrics`, `/livez` and `/readyz`.
 
+use crate::health::Health;
 use crate::metrics::Metrics;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Answers until `stop` is cancelled. `ready` says whether resources are being watched.
+/// Answers on `listener` until `stop` is cancelled.
 pub async fn serve(
-    address: SocketAddr,
+    listener: TcpListener,
     metrics: Arc<Metrics>,
-    ready: Arc<AtomicBool>,
+    health: Arc<Health>,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let routes = Router::new()
         .route("/metrics", get(render).with_state(metrics))
-        .route("/livez", get(|| async { "ok" }))
-        .route("/readyz", get(readiness).with_state(ready));
-    let listener = tokio::net::TcpListener::bind(address).await?;
+        .route("/livez", get(liveness).with_state(Arc::clone(&health)))
+        .route("/readyz", get(readiness).with_state(health));
     axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
@@ -33,10 +32,14 @@ async fn render(State(metrics): State<Arc<Metrics>>) -> Response {
     }
 }
 
-async fn readiness(State(ready): State<Arc<AtomicBool>>) -> (StatusCode, &'static str) {
-    if ready.load(Ordering::Acquire) {
-        (StatusCode::OK, "ok")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the resources are not being watched yet")
-    }
+async fn liveness(State(health): State<Arc<Health>>) -> (StatusCode, &'static str) {
+    answer(health.is_live(), "nothing has moved on for too long")
+}
+
+async fn readiness(State(health): State<Arc<Health>>) -> (StatusCode, &'static str) {
+    answer(health.is_ready(), "the resources are not being watched yet")
+}
+
+fn answer(good: bool, otherwise: &'static str) -> (StatusCode, &'static str) {
+    if good { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, otherwise) }
 }

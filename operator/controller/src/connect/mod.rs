@@ -46,9 +46,11 @@ pub async fn connect(
     Ok(Connection { source, target })
 }
 
-/// The identity of the target by the spec alone, so that runs on one target can take turns before any connection.
+/// The identity of the target by the spec alone, so that runs on one target can take turns before any connection. Two
+/// spellings of one URL that differ in case are one target.
 pub fn target_identity(spec: &DirectorySyncSpec) -> String {
-    spec.target.scim.as_ref().map(|scim| format!("scim {}", scim.url.trim_end_matches('/'))).unwrap_or_default()
+    let url = spec.target.scim.as_ref().map(|scim| scim.url.trim_end_matches('/').to_ascii_lowercase());
+    url.map(|url| format!("scim {url}")).unwrap_or_default()
 }
 
 /// Looks up references and notes their versions.

@@ -35,6 +35,9 @@ pub enum ReconcileError {
     /// The resource is another than when the run began.
     #[error("the resource was changed while the run was under way, so nothing was sent; the next run follows at once")]
     Superseded,
+    /// The operator ends.
+    #[error("the operator ends, so nothing was sent; the next run follows when it is back")]
+    Stopped,
 }
 
 impl ReconcileError {
@@ -46,8 +49,14 @@ impl ReconcileError {
             Self::Source(error) | Self::Target(error) => Some(error.as_ref()),
             Self::Store(error) => Some(error),
             Self::Cluster(error) => Some(error),
-            Self::Superseded => None,
+            Self::Superseded | Self::Stopped => None,
         }
+    }
+
+    /// Whether the run was given up before it did anything, for a cause that is no failure. What made it due still
+    /// does.
+    pub fn is_interruption(&self) -> bool {
+        matches!(self, Self::Superseded | Self::Stopped)
     }
 
     /// Reason and sentence for the conditions.
@@ -58,8 +67,12 @@ impl ReconcileError {
     /// What is learnt about the source and the target.
     pub fn health(&self) -> (Health, Health) {
         match self {
-            Self::Source(_) => (Health::Unhealthy(self.cause()), Health::Unchanged),
-            Self::Target(_) => (Health::Unchanged, Health::Unhealthy(self.cause())),
+            Self::Source(_) | Self::Connect(ConnectError::Ldap(_)) => {
+                (Health::Unhealthy(self.cause()), Health::Unchanged)
+            }
+            Self::Target(_) | Self::Connect(ConnectError::Scim(_)) => {
+                (Health::Unchanged, Health::Unhealthy(self.cause()))
+            }
             _ => (Health::Unchanged, Health::Unchanged),
         }
     }
@@ -71,6 +84,10 @@ impl Classified for ReconcileError {
     }
 
     fn reason(&self) -> &'static str {
-        self.inner().map_or("SpecChanged", Classified::reason)
+        match self.inner() {
+            Some(error) => error.reason(),
+            None if matches!(self, Self::Stopped) => "Stopped",
+            None => "SpecChanged",
+        }
     }
 }

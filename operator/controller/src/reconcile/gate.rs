@@ -1,37 +1,56 @@
-//! Judging a confirmed plan with the approval that fits it.
+//! Which approval a plan is judged by, and what became of it.
+//!
+//! Of several that wait, one that names the current plan comes first, then the newest. Those whose time is over are
+//! said to be so, whichever is chosen. One approval is judged per run; if that settles it and others still wait, the
+//! next run follows at once and judges the next one.
 
-use super::ReconcileError;
+use super::{ReconcileError, Run};
+use crate::events::News;
 use crate::store::approvals::{expires_after, judged};
-use crate::store::{Approvals, Plans};
+use directory_sync_api::DirectorySyncApproval;
 use directory_sync_api::approval::{ApprovalState, DirectorySyncApprovalStatus};
-use directory_sync_api::{DirectorySync, DirectorySyncApproval};
 use directory_sync_core::confirm::ConfirmedPlan;
 use directory_sync_core::gate::{Approval, ApprovalUse};
 use kube::ResourceExt;
 
-/// The approval to judge by, as the cluster and as the gate knows it: one of this very plan, else the newest.
-pub async fn approval(
-    sync: &DirectorySync,
-    plan: &ConfirmedPlan<'_>,
-    approvals: &Approvals,
-    plans: &Plans,
-) -> Result<Option<(DirectorySyncApproval, Approval)>, ReconcileError> {
-    let name = sync.name_any();
-    let mut pending = approvals.pending(&name).await?;
-    if pending.is_empty() {
-        return Ok(None);
+/// The approvals that wait, and the one to judge by.
+pub struct Approving {
+    /// As the cluster and as the gate knows it.
+    pub chosen: Option<(DirectorySyncApproval, Approval)>,
+    /// Digests of the plans that approvals name and that have to be kept for them.
+    pub awaited: Vec<String>,
+    /// Approvals that were not used in time.
+    pub expired: Vec<DirectorySyncApproval>,
+}
+
+/// Finds the approvals of this resource.
+pub async fn approvals(run: &Run<'_>, plan: &ConfirmedPlan<'_>) -> Result<Approving, ReconcileError> {
+    let name = run.sync.name_any();
+    let lasts = expires_after(&run.sync.spec.approval_expires_after)?;
+    let pending = run.approvals.pending(&name).await?.into_iter();
+    // What names no digest cannot be stored; the schema demands one.
+    let pending = pending.filter_map(|approval| judged(&approval, lasts).map(|judged| (approval, judged)));
+    let (expired, mut waiting): (Vec<_>, Vec<_>) = pending.partition(|(_, judged)| run.now >= judged.expires_at);
+    let awaited = waiting.iter().map(|(approval, _)| approval.spec.plan.clone()).collect();
+    let expired = expired.into_iter().map(|(approval, _)| approval).collect();
+    let chosen = position(waiting.iter().map(|(_, judged)| judged), plan);
+    let mut chosen = chosen.map(|position| waiting.swap_remove(position));
+    if let Some((approval, judged)) = &mut chosen {
+        let document = run.plans.load(&name, &approval.spec.plan).await?;
+        judged.operations = document.filter(|plan| plan.header.complete).map(|plan| plan.operation_digests());
     }
-    let digest = plan.digest().to_string();
-    let chosen = pending.iter().position(|approval| approval.spec.plan == digest).unwrap_or(0);
-    let chosen = pending.swap_remove(chosen);
-    let operations = plans.load(&name, &chosen.spec.plan).await?.map(|document| document.operation_digests());
-    let expires_after = expires_after(&sync.spec.approval_expires_after)?;
-    Ok(judged(&chosen, operations, expires_after).map(|approval| (chosen, approval)))
+    Ok(Approving { chosen, awaited, expired })
+}
+
+/// Which of the approvals, the newest first, to judge by.
+fn position<'a>(mut waiting: impl ExactSizeIterator<Item = &'a Approval>, plan: &ConfirmedPlan<'_>) -> Option<usize> {
+    let newest = (waiting.len() > 0).then_some(0);
+    waiting.position(|approval| approval.plan == plan.digest()).or(newest)
 }
 
 /// What an approval's status says once it was judged; `None` if it still waits for its use.
-pub fn verdict(used: Option<ApprovalUse>) -> Option<DirectorySyncApprovalStatus> {
-    let (state, message, dropped) = match used? {
+pub fn verdict(used: ApprovalUse) -> Option<DirectorySyncApprovalStatus> {
+    let (state, message, dropped) = match used {
         ApprovalUse::Used { fell_away, .. } => {
             (ApprovalState::Used, "It was used; what is approved and still wanted is sent.", Some(fell_away))
         }
@@ -47,4 +66,22 @@ pub fn verdict(used: Option<ApprovalUse>) -> Option<DirectorySyncApprovalStatus>
         dropped: dropped.map(super::number),
         ..DirectorySyncApprovalStatus::default()
     })
+}
+
+/// What an event tells of an approval that was settled.
+pub fn news(approval: &DirectorySyncApproval, used: ApprovalUse) -> News {
+    let name = approval.name_any();
+    let message = match used {
+        ApprovalUse::Used { current, fell_away, new } => format!(
+            "The approval {name} was used: {current} approved changes are sent, {fell_away} are no longer wanted, and \
+             {new} that it did not show wait."
+        ),
+        ApprovalUse::AlreadyUsed => format!("The approval {name} was used before."),
+        ApprovalUse::Expired => format!("The approval {name} was not used in time; approve the current plan."),
+        ApprovalUse::Stale => {
+            format!("No current change belongs to the plan that the approval {name} names; approve the current plan.")
+        }
+    };
+    let warning = !matches!(used, ApprovalUse::Used { .. });
+    News { warning, reason: used.reason(), message }
 }

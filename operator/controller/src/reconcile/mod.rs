@@ -9,8 +9,9 @@ pub mod report;
 
 pub use error::ReconcileError;
 
-use crate::cluster::call;
+use crate::cluster::{call, found};
 use crate::connect::{KubernetesReferences, Versions, connect, target_identity};
+use crate::events::News;
 use crate::exclusive::Exclusive;
 use crate::metrics::Metrics;
 use crate::store::{Approvals, Plans, States};
@@ -22,6 +23,17 @@ use kube::{Api, Client, ResourceExt};
 use report::Report;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Done {
+    /// What to say about the resource.
+    pub status: DirectorySyncStatus,
+    /// What events tell, beside the changes of the status.
+    pub news: Vec<News>,
+    /// Whether an approval was settled, so that the next one can be judged.
+    pub look_again: bool,
+}
 
 /// One run of one resource, and what it works with.
 pub struct Run<'r> {
@@ -62,35 +74,37 @@ impl<'r> Run<'r> {
 
     /// Goes through the six steps and gives the status that tells of them. `versions` become those of every Secret
     /// and `ConfigMap` that was looked at, also where the run fails.
-    pub async fn perform(
-        &self,
-        versions: &mut Versions,
-        exclusive: &Exclusive,
-    ) -> Result<DirectorySyncStatus, ReconcileError> {
+    pub async fn perform(&self, versions: &mut Versions, exclusive: &Exclusive) -> Result<Done, ReconcileError> {
         let spec = &self.sync.spec;
         let rules = convert::rules(spec, convert::principals(spec)?)?;
         let references = KubernetesReferences::new(self.client.clone(), &self.namespace);
         let connection = connect(spec, &references, versions, self.metrics.clone()).await?;
-        let _turn = exclusive.turn(&target_identity(spec)).await;
+        let _turn = self.unless_stopped(exclusive.turn(&target_identity(spec))).await?;
+        // The turn may have been long in coming.
+        self.unchanged().await?;
 
         let remembered = self.states.load(self.sync).await?;
-        let world = read::both(&connection).await?;
+        let world = self.unless_stopped(read::both(&connection, &self.metrics)).await??;
         let state = &remembered.state;
         let plan = plan(&world.source, &world.target, &rules, &world.capabilities, state, self.now);
-        let plan = confirm::removals(plan, connection.source.as_ref(), &world).await;
-        let approval = gate::approval(self.sync, &plan, &self.approvals, &self.plans).await?;
-        let (approval, judged) = approval.map_or((None, None), |(object, judged)| (Some(object), Some(judged)));
-        let mut judgement = judge(plan, &rules, state, judged.as_ref(), self.now);
-        let stored = self.plans.store(self.sync, &judgement, &rules).await?;
-        let used = approval.as_ref().map(|approval| (approval.name_any(), approval.spec.plan.clone()));
-        let applied = apply::send(self, &mut judgement, &connection, &remembered, approval).await?;
-        let mut keep = vec![judgement.plan().digest().to_string()];
-        keep.extend(used.iter().map(|(_, plan)| plan.clone()));
-        self.plans.prune(&self.sync.name_any(), &keep).await?;
+        let plan = self.unless_stopped(confirm::removals(plan, connection.source.as_ref(), &world)).await?;
+        let approving = gate::approvals(self, &plan).await?;
+        let mut judgement = judge(plan, &rules, state, approving.chosen.as_ref().map(|(_, judged)| judged), self.now);
+        let stored = self.plans.store(self.sync, &judgement, &rules, &approving.awaited).await?;
+        self.metrics.judged(self.sync, &judgement);
+        let sent = apply::send(self, &mut judgement, &connection, &remembered, approving).await?;
 
-        let used = used.map(|(name, _)| name);
-        let report = Report { sync: self.sync, world: &world, judgement: &judgement, applied: &applied, stored, used };
-        Ok(report.status(Timestamp::now()))
+        let report = Report { sync: self.sync, world: &world, judgement: &judgement, sent: &sent, stored };
+        let (status, news) = (report.status(Timestamp::now()), report.news());
+        Ok(Done { status, news, look_again: sent.settled })
+    }
+
+    /// Waits for what may take long and changes nothing, unless the operator is to end.
+    async fn unless_stopped<T>(&self, waiting: impl Future<Output = T>) -> Result<T, ReconcileError> {
+        tokio::select! {
+            done = waiting => Ok(done),
+            () = self.stop.cancelled() => Err(ReconcileError::Stopped),
+        }
     }
 
     /// The resources of the namespace.
@@ -100,11 +114,18 @@ impl<'r> Run<'r> {
 
     /// Whether the resource still asks for what this run is about: asked of the API server, not of a cache.
     pub async fn unchanged(&self) -> Result<(), ReconcileError> {
-        let current = call("read the DirectorySync", self.api().get(&self.sync.name_any())).await?;
-        let same = current.metadata.generation == self.sync.metadata.generation
+        if self.stop.is_cancelled() {
+            return Err(ReconcileError::Stopped);
+        }
+        let current = found(call("read the DirectorySync", self.api().get(&self.sync.name_any())).await)?;
+        if current.is_some_and(|current| self.is_about(&current)) { Ok(()) } else { Err(ReconcileError::Superseded) }
+    }
+
+    /// Whether this is the resource that the run is about, as it was when the run began.
+    fn is_about(&self, current: &DirectorySync) -> bool {
+        current.metadata.generation == self.sync.metadata.generation
             && current.uid() == self.sync.uid()
-            && current.metadata.deletion_timestamp.is_none();
-        if same && !self.stop.is_cancelled() { Ok(()) } else { Err(ReconcileError::Superseded) }
+            && current.metadata.deletion_timestamp.is_none()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::ReconcileError;
 use crate::connect::Connection;
+use crate::metrics::Metrics;
 use directory_sync_core::capabilities::Capabilities;
 use directory_sync_core::read::{CompleteRead, SourceSide, TargetSide};
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ pub struct World {
 }
 
 /// Reads both sides, or says which one could not be read whole.
-pub async fn both(connection: &Connection) -> Result<World, ReconcileError> {
+pub async fn both(connection: &Connection, metrics: &Metrics) -> Result<World, ReconcileError> {
     let begun = Instant::now();
     let source = async {
         let read = connection.source.read().await.map_err(ReconcileError::Source)?;
@@ -34,6 +35,7 @@ pub async fn both(connection: &Connection) -> Result<World, ReconcileError> {
         Ok((capabilities, read, begun.elapsed()))
     };
     let ((source, source_took), (capabilities, target, target_took)) = tokio::try_join!(source, target)?;
+    metrics.read(connection.source.kind(), source_took, connection.target.kind(), target_took);
     let mut source = source;
     source.settle_nesting(capabilities.nested_groups);
     Ok(World { source, target, capabilities, source_took, target_took })

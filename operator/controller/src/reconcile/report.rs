@@ -1,7 +1,9 @@
 //! The status, built from the judged plan and from the target's answers and from nothing else.
 
+use super::apply::Sent;
 use super::number;
 use super::read::World;
+use crate::events::News;
 use crate::store::StoredPlan;
 use directory_sync_api::DirectorySync;
 use directory_sync_api::conditions::{Cause, Health, Held, Observation, Outcome, conditions};
@@ -10,14 +12,18 @@ use directory_sync_api::status::{
     Hold, MAX_CHANGES, MAX_FAILURES, MAX_HISTORY, MAX_NOTES, PlanStatus, PlanSummary, RunOutcome, SideStatus,
     StoredPlan as StoredStatus, UserCounts,
 };
-use directory_sync_api::sync::PlanDetail;
-use directory_sync_core::applied::{self, Answer, Applied};
+use directory_sync_api::sync::{ApprovalMode, PlanDetail};
+use directory_sync_core::applied::{self, Answer};
+use directory_sync_core::disposition::Classified;
 use directory_sync_core::gate::Judgement;
 use directory_sync_core::plan::Summary;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use std::time::Duration;
+
+/// The reason of changes that were not sent because the run was to end.
+const STOPPED: &str = "Stopped";
 
 /// What a run found and did.
 pub struct Report<'r> {
@@ -28,16 +34,14 @@ pub struct Report<'r> {
     /// What was planned, and what of it waits.
     pub judgement: &'r Judgement<'r>,
     /// What the target answered.
-    pub applied: &'r Applied,
-    /// Where the plan is kept; `None` if it is too large.
-    pub stored: Option<StoredPlan>,
-    /// Name of the approval that was judged.
-    pub used: Option<String>,
+    pub sent: &'r Sent,
+    /// Where the plan is kept.
+    pub stored: StoredPlan,
 }
 
 impl Report<'_> {
     /// The status after the run. What this run says nothing about is kept.
-    pub fn status(self, now: Timestamp) -> DirectorySyncStatus {
+    pub fn status(&self, now: Timestamp) -> DirectorySyncStatus {
         let at = Time(now);
         let before = self.sync.status.clone().unwrap_or_default();
         let generation = self.sync.metadata.generation.unwrap_or_default();
@@ -74,7 +78,7 @@ impl Report<'_> {
             target: Some(target),
             plan: Some(self.plan(&at)),
             plan_summary: Some(summary.clone()),
-            last_applied: self.sent(&at).or(before.last_applied),
+            last_applied: self.applied(&at).or(before.last_applied),
             history: self.history(before.history, &at, summary),
             last_run_time: Some(at),
             next_run_time: None,
@@ -82,28 +86,54 @@ impl Report<'_> {
         }
     }
 
+    /// What events tell beside the conditions: what became of approvals, and that changes were made.
+    pub fn news(&self) -> Vec<News> {
+        let mut news = self.sent.news.clone();
+        let succeeded = self.sent.applied.outcomes().iter().filter(|outcome| outcome.succeeded());
+        let summary = Summary::of(succeeded.map(applied::Outcome::verb));
+        if self.sent.applied.succeeded() > 0 {
+            let message = format!("{} changes were made ({}).", self.sent.applied.succeeded(), signs(summary));
+            news.push(News { warning: false, reason: "Applied", message });
+        }
+        news
+    }
+
     fn digest(&self) -> String {
         self.judgement.plan().digest().to_string()
     }
 
     fn outcome(&self) -> Outcome {
-        let (succeeded, failed) = (self.applied.succeeded(), self.applied.failed());
-        if failed > 0 {
-            let first = self.applied.outcomes().iter().find_map(|outcome| match outcome.answer() {
-                Answer::Failed { reason, .. } | Answer::NotSent { reason } => Some(*reason),
-                Answer::Done { .. } | Answer::AlreadyDone { .. } => None,
-            });
+        let applied = &self.sent.applied;
+        let (succeeded, failed) = (applied.succeeded(), applied.failed());
+        if let Some(error) = &self.sent.unkept {
             return Outcome::Failed(Cause::new(
-                "ApplyPartiallyFailed",
+                error.reason(),
                 format!(
-                    "The target did {succeeded} changes and did not do {failed} ({}); status.lastApplied.failures shows \
-                     the first of them.",
-                    first.unwrap_or("Failed")
+                    "{succeeded} changes were made and {failed} were not, but this could not be remembered: {error}. \
+                     The next run finds out by the ids in the target."
                 ),
             ));
         }
-        let waiting = self.judgement.waiting_count();
-        let message = match (succeeded, waiting) {
+        let mut failures = applied.outcomes().iter().filter_map(|outcome| match outcome.answer() {
+            Answer::Failed { reason, .. } | Answer::NotSent { reason } => Some(*reason),
+            Answer::Done { .. } | Answer::AlreadyDone { .. } => None,
+        });
+        if failed > 0 && failures.clone().all(|reason| reason == STOPPED) {
+            let message = format!(
+                "The run was stopped: {succeeded} changes were made, and {failed} were not sent and are planned anew."
+            );
+            return Outcome::Failed(Cause::new(STOPPED, message));
+        }
+        if let Some(first) = failures.next() {
+            return Outcome::Failed(Cause::new(
+                "ApplyPartiallyFailed",
+                format!(
+                    "The target did {succeeded} changes and did not do {failed} ({first}); status.lastApplied.failures \
+                     shows the first of them."
+                ),
+            ));
+        }
+        let message = match (succeeded, self.judgement.waiting_count()) {
             (0, 0) => "The target is like the source.".to_owned(),
             (_, 0) => format!("{succeeded} changes were made."),
             (0, _) => self.instruction(),
@@ -126,7 +156,11 @@ impl Report<'_> {
         let holds: Vec<_> = self.judgement.holds().iter().map(ToString::to_string).collect();
         let reasons: Vec<_> = self.judgement.holds().iter().map(directory_sync_core::gate::Hold::reason).collect();
         let what_to_do = if reasons.contains(&"NotApplied") {
-            "look at status.plan, then set spec.apply: true".to_owned()
+            let further = match self.sync.spec.approval {
+                ApprovalMode::Manual => "; because of spec.approval: Manual the plan is to be approved as well",
+                ApprovalMode::Automatic => "",
+            };
+            format!("look at status.plan, then set spec.apply: true{further}")
         } else if reasons.iter().any(|reason| matches!(*reason, "LimitExceeded" | "SourceShrunk" | "ApprovalRequired"))
         {
             format!(
@@ -162,11 +196,11 @@ impl Report<'_> {
             warnings: plan.warnings().iter().take(MAX_NOTES).map(|warning| cut(&warning.to_string(), 1024)).collect(),
             warning_count: number(plan.warnings().iter().map(|warning| warning.count).sum()),
             changes: changes.collect(),
-            stored: self.stored.as_ref().map(|stored| StoredStatus {
-                name: stored.name.clone(),
-                parts: i32::try_from(stored.parts).unwrap_or(i32::MAX),
-                bytes: number(stored.bytes as u64),
-                complete: true,
+            stored: Some(StoredStatus {
+                name: self.stored.name.clone(),
+                parts: i32::try_from(self.stored.parts).unwrap_or(i32::MAX),
+                bytes: number(self.stored.bytes as u64),
+                complete: self.stored.complete,
             }),
             planned_at: at.clone(),
         }
@@ -182,8 +216,8 @@ impl Report<'_> {
         }
     }
 
-    fn sent(&self, at: &Time) -> Option<AppliedStatus> {
-        let outcomes = self.applied.outcomes();
+    fn applied(&self, at: &Time) -> Option<AppliedStatus> {
+        let outcomes = self.sent.applied.outcomes();
         if outcomes.is_empty() {
             return None;
         }
@@ -206,17 +240,17 @@ impl Report<'_> {
         Some(AppliedStatus {
             digest: self.digest(),
             at: at.clone(),
-            succeeded: number(self.applied.succeeded()),
-            failed: number(self.applied.failed()),
+            succeeded: number(self.sent.applied.succeeded()),
+            failed: number(self.sent.applied.failed()),
             summary: signs(Summary::of(succeeded)),
-            approval: self.used.clone(),
+            approval: self.sent.approval.clone(),
             failures: failures.take(MAX_FAILURES).collect(),
         })
     }
 
     fn history(&self, mut history: Vec<HistoryEntry>, at: &Time, summary: String) -> Vec<HistoryEntry> {
-        let digest = self.digest();
-        let outcome = if self.applied.failed() > 0 {
+        let (digest, applied) = (self.digest(), &self.sent.applied);
+        let outcome = if applied.failed() > 0 {
             RunOutcome::PartlyFailed
         } else if self.judgement.plan().operations().is_empty() {
             RunOutcome::NothingToDo
@@ -227,10 +261,10 @@ impl Report<'_> {
         } else {
             RunOutcome::Planned
         };
-        let is_news = !self.applied.outcomes().is_empty()
+        let is_news = !applied.outcomes().is_empty()
             || history.first().is_none_or(|last| last.digest != digest || last.outcome != outcome);
         if is_news {
-            let (succeeded, failed) = (number(self.applied.succeeded()), number(self.applied.failed()));
+            let (succeeded, failed) = (number(applied.succeeded()), number(applied.failed()));
             history.insert(0, HistoryEntry { digest, at: at.clone(), outcome, summary, succeeded, failed });
             history.truncate(MAX_HISTORY);
         }

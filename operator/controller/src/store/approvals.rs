@@ -6,11 +6,9 @@ use directory_sync_api::DirectorySyncApproval;
 use directory_sync_api::approval::{ApprovalState, DirectorySyncApprovalStatus};
 use directory_sync_api::convert::{ConvertError, positive_duration};
 use directory_sync_core::gate::Approval;
-use directory_sync_core::plan::Digest;
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
-use std::collections::HashSet;
 
 /// The approvals of one namespace.
 #[derive(Debug, Clone)]
@@ -35,21 +33,30 @@ impl Approvals {
         Ok(approvals)
     }
 
-    /// Says what became of an approval, and gives it back as it is now. It fails if somebody else said so first: an
-    /// approval is used once.
-    pub async fn mark(
+    /// Says what became of an approval. It fails if somebody else said so first: an approval is used once.
+    pub async fn settle(
         &self,
         approval: &DirectorySyncApproval,
         status: &DirectorySyncApprovalStatus,
-    ) -> Result<DirectorySyncApproval, StoreError> {
-        let patch = Patch::Merge(serde_json::json!({
+    ) -> Result<(), StoreError> {
+        let patch = serde_json::json!({
             "metadata": { "resourceVersion": approval.resource_version() },
             "status": status,
-        }));
+        });
+        self.patch(approval, patch).await
+    }
+
+    /// Says of a used approval what was sent on the strength of it.
+    pub async fn count(&self, approval: &DirectorySyncApproval, sent: i64, failed: i64) -> Result<(), StoreError> {
+        self.patch(approval, serde_json::json!({ "status": { "sent": sent, "failed": failed } })).await
+    }
+
+    async fn patch(&self, approval: &DirectorySyncApproval, patch: serde_json::Value) -> Result<(), StoreError> {
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let name = approval.name_any();
+        let (name, patch) = (approval.name_any(), Patch::Merge(patch));
         let patched = self.0.patch_status(&name, &params, &patch);
-        Ok(call("write the status of an approval", patched).await?)
+        call("write the status of an approval", patched).await?;
+        Ok(())
     }
 }
 
@@ -58,17 +65,12 @@ pub fn expires_after(text: &str) -> Result<SignedDuration, ConvertError> {
     positive_duration("spec.approvalExpiresAfter", text)
 }
 
-/// An approval as the gate judges it; `None` if what it names is no digest.
-#[allow(clippy::implicit_hasher, reason = "the gate takes the standard set")]
-pub fn judged(
-    approval: &DirectorySyncApproval,
-    operations: Option<HashSet<Digest>>,
-    expires_after: SignedDuration,
-) -> Option<Approval> {
+/// An approval as the gate judges it, still without the operations of its plan; `None` if what it names is no digest.
+pub fn judged(approval: &DirectorySyncApproval, expires_after: SignedDuration) -> Option<Approval> {
     let created = approval.creation_timestamp().map_or(Timestamp::MIN, |created| created.0);
     Some(Approval {
         plan: approval.spec.plan.parse().ok()?,
-        operations,
+        operations: None,
         expires_at: created.checked_add(expires_after).unwrap_or(Timestamp::MAX),
         used: false,
     })

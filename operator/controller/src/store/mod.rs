@@ -11,9 +11,13 @@ pub use error::StoreError;
 pub use plans::{Plans, StoredPlan};
 pub use state::{Remembered, States};
 
+use crate::cluster::{ClusterError, call, found};
 use directory_sync_api::{DirectorySync, SYNC_LABEL};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::{Resource, ResourceExt};
+use kube::api::{DeleteParams, PostParams};
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
@@ -36,6 +40,37 @@ fn owned(sync: &DirectorySync, name: String) -> ObjectMeta {
         ])),
         owner_references: Some(vec![owner]),
         ..ObjectMeta::default()
+    }
+}
+
+/// Whether an object was kept for another resource of the same name, one that was deleted: it is about to be collected
+/// as garbage. What has no owner at all was left or restored on purpose.
+fn is_foreign(sync: &DirectorySync, object: &impl ResourceExt) -> bool {
+    let kind = DirectorySync::kind(&());
+    let mut owners = object.owner_references().iter().filter(|owner| owner.kind == kind).peekable();
+    owners.peek().is_some() && owners.all(|owner| Some(&owner.uid) != sync.uid().as_ref())
+}
+
+/// Creates an object whose name says what is in it, so that one that is there already is as good; but not if it is
+/// about to go with a resource that was deleted.
+async fn create<K>(what: &'static str, api: &Api<K>, sync: &DirectorySync, object: &K) -> Result<(), ClusterError>
+where
+    K: Resource + Clone + std::fmt::Debug + Serialize + DeserializeOwned,
+{
+    let parameters = PostParams::default();
+    match call(what, api.create(&parameters, object)).await {
+        Err(error) if error.is_conflict() => {}
+        created => return created.map(drop),
+    }
+    let name = object.name_any();
+    match found(call(what, api.get_metadata(&name)).await)? {
+        Some(present) if !is_foreign(sync, &present) => Ok(()),
+        present => {
+            if present.is_some() {
+                found(call(what, api.delete(&name, &DeleteParams::default())).await)?;
+            }
+            call(what, api.create(&parameters, object)).await.map(drop)
+        }
     }
 }
 

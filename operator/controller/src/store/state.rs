@@ -1,7 +1,7 @@
 //! What is remembered: immutable parts, and a head that says which of them are valid.
 
-use super::{StoreError, hex, owned, selector, stem};
-use crate::cluster::{FIELD_MANAGER, call, found};
+use super::{StoreError, create, hex, is_foreign, owned, selector, stem};
+use crate::cluster::{ClusterError, FIELD_MANAGER, call, found};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use directory_sync_api::plan::{Encoding, MAX_PART_BYTES};
@@ -37,7 +37,8 @@ impl States {
     /// error, because taking it for new would forget who was suspended when.
     pub async fn load(&self, sync: &DirectorySync) -> Result<Remembered, StoreError> {
         let name = head_name(sync);
-        let Some(head) = found(call("read the state", self.0.get(&name)).await)? else {
+        let head = found(call("read the state", self.0.get(&name)).await)?;
+        let Some(head) = head.filter(|head| !is_foreign(sync, head)) else {
             return Ok(Remembered { state: State::new(), revision: 0, resource_version: None });
         };
         let resource_version = head.resource_version();
@@ -64,7 +65,8 @@ impl States {
     }
 
     /// Writes a state over the one that was read: the parts, then the head, then the old parts go. A run that ends in
-    /// between leaves the old state, or the new one with parts too many. Writes nothing if nothing changed.
+    /// between leaves the old state, or the new one with parts too many. Writes nothing if nothing changed. It fails if
+    /// somebody else has written meanwhile, unless that is this very state: an answer that was lost on the way.
     pub async fn save(
         &self,
         sync: &DirectorySync,
@@ -81,7 +83,11 @@ impl States {
         let parts: Vec<&[u8]> = packed.chunks(MAX_PART_BYTES).collect();
         for (index, data) in (0..).zip(&parts) {
             let part = StatePart { revision, index, data: BASE64_STANDARD.encode(data) };
-            self.write_part(sync, &checksum, part).await?;
+            let object = DirectorySyncState {
+                metadata: owned(sync, part_name(sync, &checksum, part.index)),
+                spec: DirectorySyncStateSpec { sync: sync.name_any(), head: None, part: Some(part) },
+            };
+            create("write the state", &self.0, sync, &object).await?;
         }
         let head = DirectorySyncState {
             metadata: owned(sync, head_name(sync)),
@@ -98,40 +104,45 @@ impl States {
                 part: None,
             },
         };
-        let written = self.write_head(head, before.resource_version.clone()).await?;
-        self.delete_parts(sync, &checksum).await?;
-        Ok(Remembered { state, revision, resource_version: written.resource_version() })
-    }
-
-    async fn write_part(&self, sync: &DirectorySync, checksum: &str, part: StatePart) -> Result<(), StoreError> {
-        let object = DirectorySyncState {
-            metadata: owned(sync, part_name(sync, checksum, part.index)),
-            spec: DirectorySyncStateSpec { sync: sync.name_any(), head: None, part: Some(part) },
+        let resource_version = match self.write_head(sync, head, before.resource_version.clone()).await {
+            Ok(written) => written,
+            Err(error) if error.is_conflict() => {
+                let present = self.load(sync).await?;
+                return if present.state == state { Ok(present) } else { Err(error.into()) };
+            }
+            Err(error) => return Err(error.into()),
         };
-        match call("write the state", self.0.create(&PostParams::default(), &object)).await {
-            Ok(_) => Ok(()),
-            // The name says what is in it: a run that ended before it switched the head has left the same part.
-            Err(error) if error.is_conflict() => Ok(()),
-            Err(error) => Err(error.into()),
+        if let Err(error) = self.delete_parts(sync, &checksum).await {
+            tracing::warn!(%error, "parts of an old state stay until the next one is written");
         }
+        Ok(Remembered { state, revision, resource_version })
     }
 
+    /// Switches to the new parts, and gives the resource version of the head.
     async fn write_head(
         &self,
+        sync: &DirectorySync,
         mut head: DirectorySyncState,
         resource_version: Option<String>,
-    ) -> Result<DirectorySyncState, StoreError> {
+    ) -> Result<Option<String>, ClusterError> {
+        let name = head.name_any();
         if resource_version.is_none() {
-            return Ok(call("write the state", self.0.create(&PostParams::default(), &head)).await?);
+            if let Some(present) = found(call("read the state", self.0.get_metadata(&name)).await)?
+                && is_foreign(sync, &present)
+            {
+                found(call("delete the old state", self.0.delete(&name, &DeleteParams::default())).await)?;
+            }
+            let created = call("write the state", self.0.create(&PostParams::default(), &head)).await?;
+            return Ok(created.resource_version());
         }
         head.metadata.resource_version = resource_version;
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let patch = Patch::Merge(&head);
-        Ok(call("write the state", self.0.patch(&head.name_any(), &params, &patch)).await?)
+        let patched = call("write the state", self.0.patch(&name, &params, &Patch::Merge(&head))).await?;
+        Ok(patched.resource_version())
     }
 
     /// Deletes all parts but those of the state with this checksum.
-    async fn delete_parts(&self, sync: &DirectorySync, checksum: &str) -> Result<(), StoreError> {
+    async fn delete_parts(&self, sync: &DirectorySync, checksum: &str) -> Result<(), ClusterError> {
         let name = sync.name_any();
         let all = call("list the state", self.0.list(&ListParams::default().labels(&selector(&name)))).await?;
         let old = |object: &DirectorySyncState| {
@@ -139,11 +150,8 @@ impl States {
             object.spec.sync == name && object.spec.part.as_ref().is_some_and(|part| !is_valid(part))
         };
         for object in all.items.iter().filter(|object| old(object)) {
-            match call("delete the old state", self.0.delete(&object.name_any(), &DeleteParams::default())).await {
-                Ok(_) => {}
-                Err(error) if error.is_not_found() => {}
-                Err(error) => return Err(error.into()),
-            }
+            let name = object.name_any();
+            found(call("delete the old state", self.0.delete(&name, &DeleteParams::default())).await)?;
         }
         Ok(())
     }

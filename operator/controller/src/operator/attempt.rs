@@ -1,0 +1,143 @@
+//! One run, and what follows from how it ended: what the status says, and when the next one is due.
+
+use super::pass::{Look, until};
+use crate::backoff::{Attempt, Standing, later};
+use crate::connect::Versions;
+use crate::metrics::Ended;
+use crate::reconcile::{Done, ReconcileError, Run, report};
+use crate::schedule::{Schedule, ScheduleError};
+use crate::{events::News, status};
+use directory_sync_api::conditions::{Outcome, READY, find};
+use directory_sync_api::{DirectorySync, DirectorySyncStatus};
+use directory_sync_core::disposition::{Classified, Disposition};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+use std::time::{Duration, Instant};
+
+/// A run that is due.
+pub(super) struct Attempting {
+    /// What is remembered of it, once it has ended.
+    pub(super) attempt: Attempt,
+    /// When runs are due, or why that is not known.
+    pub(super) schedule: Result<Schedule, ScheduleError>,
+    /// The request by annotation that is acted upon.
+    pub(super) handled: Option<String>,
+}
+
+/// What a run came to.
+struct Conclusion {
+    ended: Ended,
+    status: DirectorySyncStatus,
+    standing: Standing,
+    news: Vec<News>,
+    look_again: bool,
+}
+
+impl Look<'_> {
+    /// Makes a run, and says what came of it.
+    pub(super) async fn run(&self, sync: DirectorySync, due: Attempting) -> Result<Action, ReconcileError> {
+        let Attempting { mut attempt, schedule, handled } = due;
+        let context = self.context;
+        let sync = self.progressing(sync, attempt.started).await?;
+        let (begun, _active) = (Instant::now(), context.metrics.begin());
+        let mut versions = Versions::default();
+        let run = Run::new(&sync, context.client.clone(), context.metrics.clone(), context.stop.clone());
+        let result = match &schedule {
+            Ok(_) => Box::pin(run.perform(&mut versions, &context.exclusive)).await,
+            Err(error) => Err(error.clone().into()),
+        };
+        let conclusion = match result {
+            Err(error) if error.is_interruption() => {
+                tracing::info!(namespace = self.namespace, name = sync.name_any(), %error, "the run was given up");
+                context.metrics.run(Ended::Interrupted, begun.elapsed());
+                return Ok(Action::requeue(Duration::ZERO));
+            }
+            Ok(done) => self.done(done, &attempt),
+            Err(error) => self.failed(&sync, &error, versions, &attempt),
+        };
+        let Conclusion { ended, mut status, standing, news, look_again } = conclusion;
+        context.metrics.run(ended, begun.elapsed());
+        if ended != Ended::Succeeded
+            && let Some(ready) = find(&status.conditions, READY)
+        {
+            let (reason, message) = (&ready.reason, &ready.message);
+            tracing::warn!(namespace = self.namespace, name = sync.name_any(), reason, message, "the run failed");
+            context.metrics.failed(reason, ended != Ended::Stalled);
+        }
+        let next = match &standing {
+            Standing::Good => schedule.ok().and_then(|schedule| schedule.next_after(attempt.started)),
+            Standing::Failing { until, .. } => Some(*until),
+            Standing::Stalled { .. } => None,
+        };
+        let wake = match &standing {
+            Standing::Stalled { recheck_at, .. } => Some(*recheck_at),
+            Standing::Good | Standing::Failing { .. } => next,
+        };
+        let now = Timestamp::now();
+        status.last_run_time = Some(Time(now));
+        status.next_run_time = next.map(Time);
+        status.last_handled_reconcile_at = handled;
+        attempt.standing = standing;
+        if look_again {
+            // One approval is judged per run; those that still wait are as if they came now.
+            attempt.approvals.clear();
+        }
+        context.attempts.remember(&sync.uid().unwrap_or_default(), attempt);
+        self.finish(sync, status, &news).await?;
+        let pause = if look_again { Some(Duration::ZERO) } else { wake.map(|at| until(now, at)) };
+        Ok(pause.map_or_else(Action::await_change, Action::requeue))
+    }
+
+    /// Says of a new spec that its first run is under way. Later runs are announced by nothing, so that a run that
+    /// finds nothing new writes the status once.
+    async fn progressing(&self, sync: DirectorySync, now: Timestamp) -> Result<DirectorySync, ReconcileError> {
+        let generation = sync.metadata.generation;
+        if sync.status.as_ref().map(|status| status.observed_generation) == generation {
+            return Ok(sync);
+        }
+        let message = "The first run for this spec is under way.".to_owned();
+        let progress = report::failed(&sync, Outcome::Progressing { message }, Default::default(), now);
+        let written = status::write(&self.api, &sync, &progress).await?;
+        self.context.metrics.resource(&written, &progress);
+        // Somebody may have changed the spec in between: the run is about the one that was looked at.
+        Ok(DirectorySync { status: written.status, ..sync })
+    }
+
+    /// After a run that came to its end. Changes that failed make it one to repeat.
+    fn done(&self, done: Done, attempt: &Attempt) -> Conclusion {
+        let Done { status, news, look_again } = done;
+        let is_ready = find(&status.conditions, READY).is_none_or(|ready| ready.status == "True");
+        let (ended, standing) =
+            if is_ready { (Ended::Succeeded, Standing::Good) } else { (Ended::Failed, self.failing(attempt, None)) };
+        Conclusion { ended, status, standing, news, look_again }
+    }
+
+    /// After a run that did not come to its end.
+    fn failed(
+        &self,
+        sync: &DirectorySync,
+        error: &ReconcileError,
+        versions: Versions,
+        attempt: &Attempt,
+    ) -> Conclusion {
+        let (now, cause) = (Timestamp::now(), error.cause());
+        let (ended, outcome, standing) = match error.disposition() {
+            Disposition::Retry => (Ended::Failed, Outcome::Failed(cause), self.failing(attempt, None)),
+            Disposition::Wait(pause) => (Ended::Failed, Outcome::Failed(cause), self.failing(attempt, Some(pause))),
+            Disposition::Stall => {
+                let recheck_at = later(now, self.context.pauses.recheck);
+                (Ended::Stalled, Outcome::Stalled(cause), Standing::Stalled { versions, recheck_at })
+            }
+        };
+        let status = report::failed(sync, outcome, error.health(), now);
+        Conclusion { ended, status, standing, news: Vec::new(), look_again: false }
+    }
+
+    fn failing(&self, attempt: &Attempt, pause: Option<Duration>) -> Standing {
+        let failures = attempt.failures() + 1;
+        let pause = pause.unwrap_or_else(|| self.context.pauses.after(failures));
+        Standing::Failing { failures, until: later(Timestamp::now(), pause) }
+    }
+}
