@@ -9,7 +9,7 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Client, Resource};
 
 /// Holds that are an alarm. The others are a step that somebody takes in the normal course of things.
-const ALARMS: [&str; 4] = ["LimitExceeded", "SourceShrunk", "Unconfirmed", "Protected"];
+const ALARMS: [&str; 5] = ["LimitExceeded", "SourceShrunk", "ValuesVanished", "Unconfirmed", "Protected"];
 
 /// What an event tells. It names no person.
 #[derive(Debug, Clone, PartialEq, Eq)]

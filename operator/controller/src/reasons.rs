@@ -84,6 +84,13 @@ pub const SECTIONS: &[Section] = &[
                  plan.",
             ),
             reason(
+                "ValuesVanished",
+                "More people or groups than `spec.limits.sourceShrink` allows for would lose their value of one field, \
+                 or all who have one.",
+                "Check the mapping and the rights of the account that reads. If the values are really gone, approve the \
+                 plan.",
+            ),
+            reason(
                 "ApprovalRequired",
                 "`spec.approval` is Manual, or the approved plan did not show some of what is planned now.",
                 "Look at `status.plan` and approve it with a DirectorySyncApproval.",

@@ -104,7 +104,7 @@ fn that_an_approval_is_needed_is_said_although_nothing_is_applied() {
     let rules = Rules { apply: false, approval: ApprovalMode::Manual, ..open_rules() };
     let source = world(vec![person("ada")], vec![]);
     judged(&source, &World::default(), &rules, &State::new(), None, |judgement| {
-        assert_eq!(judgement.holds(), [Hold::ApprovalRequired, Hold::NotApplied]);
+        assert_eq!(judgement.holds(), [Hold::NotApplied, Hold::ApprovalRequired]);
         assert_eq!(judgement.approved_count(), 0);
     });
     judged(&World::default(), &World::default(), &rules, &State::new(), None, |judgement| {

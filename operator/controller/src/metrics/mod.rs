@@ -151,7 +151,12 @@ impl Metrics {
             self.plan_warnings.with_label_values(&[&namespace, &name, warning.kind.reason()]).add(count);
         }
         let is_guard = |hold: &&Hold| {
-            matches!(hold, Hold::LimitExceeded { bound: Bound::Removals, .. } | Hold::SourceShrunk { .. })
+            matches!(
+                hold,
+                Hold::LimitExceeded { bound: Bound::Removals, .. }
+                    | Hold::SourceShrunk { .. }
+                    | Hold::ValuesVanished { .. }
+            )
         };
         let mut reasons: Vec<_> = judgement.holds().iter().filter(is_guard).map(Hold::reason).collect();
         reasons.dedup();

@@ -161,7 +161,9 @@ impl Report<'_> {
                 ApprovalMode::Automatic => "",
             };
             format!("look at status.plan, then set spec.apply: true{further}")
-        } else if reasons.iter().any(|reason| matches!(*reason, "LimitExceeded" | "SourceShrunk" | "ApprovalRequired"))
+        } else if reasons
+            .iter()
+            .any(|reason| matches!(*reason, "LimitExceeded" | "SourceShrunk" | "ValuesVanished" | "ApprovalRequired"))
         {
             format!(
                 "look at status.plan, then create a DirectorySyncApproval with spec.sync: {}, spec.plan: {} and your \

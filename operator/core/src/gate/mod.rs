@@ -81,8 +81,8 @@ pub fn judge<'w>(
     hold_dependants(plan.plan(), &mut waiting);
     let has = |reason: Waiting| waiting.iter().flatten().any(|&waiting| waiting == reason);
     for (hold, applies) in [
-        (Hold::ApprovalRequired, needs_approval),
         (Hold::NotApplied, has(Waiting::NotApplied)),
+        (Hold::ApprovalRequired, needs_approval),
         (Hold::Unconfirmed, has(Waiting::Unconfirmed)),
         (Hold::Protected, has(Waiting::Protected)),
     ] {
