@@ -52,7 +52,11 @@ impl DirectorySyncSpec {
     }
 
     pub(crate) fn preset(&self) -> Preset {
-        self.source.ldap.as_ref().map(preset).unwrap_or_default()
+        match (&self.source.ldap, &self.source.google) {
+            (Some(ldap), _) => preset(ldap),
+            (None, Some(_)) => google_preset(),
+            (None, None) => Preset::default(),
+        }
     }
 }
 
@@ -85,6 +89,30 @@ impl LdapSchema {
             Self::ActiveDirectory => "(&(objectClass=group)(!(groupType:1.2.840.113556.1.4.803:=1)))",
         }
     }
+}
+
+fn google_preset() -> Preset {
+    let attribute = |name: &str| Some(FieldSource::attribute(name));
+    let mapping = Mapping {
+        user: Some(UserMapping {
+            id: attribute("id"),
+            email: attribute("primaryEmail"),
+            given_name: attribute("name.givenName"),
+            family_name: attribute("name.familyName"),
+            display_name: attribute("name.fullName"),
+            // Neither suspended nor archived.
+            active: attribute("active"),
+            ..UserMapping::default()
+        }),
+        group: Some(GroupMapping {
+            id: attribute("id"),
+            email: attribute("email"),
+            name: attribute("name"),
+            description: attribute("description"),
+            members: None,
+        }),
+    };
+    Preset { mapping, aliases: vec!["aliases"], members: vec!["members"] }
 }
 
 fn preset(ldap: &LdapSource) -> Preset {

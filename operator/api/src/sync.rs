@@ -82,6 +82,10 @@ use crate::{
     validation = (
         "!has(self.source.ldap) || self.source.ldap.schema != 'Custom' || !has(self.source.ldap.groups) || size(self.source.ldap.groups) == 0 || (has(self.mapping) && has(self.mapping.group) && has(self.mapping.group.id) && has(self.mapping.group.name))",
         "schema: Custom fills in nothing; write at least mapping.group.id and mapping.group.name for the groups that are read, or remove source.ldap.groups"
+    ),
+    validation = (
+        "!has(self.source.google) || !has(self.mapping) || !has(self.mapping.group) || !has(self.mapping.group.members)",
+        "Google lists the members of its groups by itself; remove mapping.group.members"
     )
 )]
 pub struct DirectorySyncSpec {

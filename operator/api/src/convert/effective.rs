@@ -13,7 +13,8 @@ impl EffectiveRules {
         let mapping = spec.effective_mapping();
         let mut fields = user_fields(&mapping.user.unwrap_or_default());
         // Without a search for groups none is managed.
-        if spec.source.ldap.as_ref().is_some_and(|ldap| !ldap.groups.is_empty()) {
+        let of_google = spec.source.google.as_ref().is_some_and(|google| google.groups.is_some());
+        if of_google || spec.source.ldap.as_ref().is_some_and(|ldap| !ldap.groups.is_empty()) {
             fields.extend(group_fields(&mapping.group.unwrap_or_default()));
         }
         Self {

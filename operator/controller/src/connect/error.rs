@@ -3,6 +3,7 @@
 use super::{Kind, ReferenceError};
 use directory_sync_api::convert::ConvertError;
 use directory_sync_core::disposition::{Classified, Disposition};
+use directory_sync_sources::google::GoogleError;
 use directory_sync_sources::ldap::LdapError;
 use directory_sync_targets::scim::ScimError;
 
@@ -72,6 +73,9 @@ pub enum ConnectError {
     /// The settings of the source cannot be used.
     #[error(transparent)]
     Ldap(#[from] LdapError),
+    /// The settings of the source cannot be used.
+    #[error(transparent)]
+    Google(#[from] GoogleError),
     /// The settings of the target cannot be used.
     #[error(transparent)]
     Scim(#[from] ScimError),
@@ -82,6 +86,7 @@ impl Classified for ConnectError {
         match self {
             Self::Reference(error) => error.disposition(),
             Self::Ldap(error) => error.disposition(),
+            Self::Google(error) => error.disposition(),
             Self::Scim(error) => error.disposition(),
             Self::Convert(error) => error.disposition(),
             Self::Missing { .. }
@@ -97,6 +102,7 @@ impl Classified for ConnectError {
         match self {
             Self::Reference(error) => error.reason(),
             Self::Ldap(error) => error.reason(),
+            Self::Google(error) => error.reason(),
             Self::Scim(error) => error.reason(),
             Self::Convert(error) => error.reason(),
             Self::NotFound(_) => "ReferenceNotFound",

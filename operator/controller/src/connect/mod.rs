@@ -1,6 +1,7 @@
 //! From a spec and what it refers to, to a source and a target.
 
 mod error;
+mod google;
 mod ldap;
 mod references;
 mod scim;
@@ -35,9 +36,10 @@ pub async fn connect(
     let (users, groups) = convert::mapping(spec)?;
     let attributes = users.managed_attributes().map(str::to_owned).collect();
     let mut lookup = Lookup { references, versions };
-    let source = match &spec.source.ldap {
-        Some(ldap) => ldap::source(ldap, users, groups, &mut lookup).await?,
-        None => return Err(ConnectError::Missing { path: "spec.source", what: "ldap" }),
+    let source = match (&spec.source.ldap, &spec.source.google) {
+        (Some(ldap), None) => ldap::source(ldap, users, groups, &mut lookup).await?,
+        (None, Some(google)) => google::source(google, spec.mapping.as_ref(), users, groups, &mut lookup).await?,
+        _ => return Err(ConnectError::Missing { path: "spec.source", what: "exactly one of ldap and google" }),
     };
     let target = match &spec.target.scim {
         Some(scim) => scim::target(scim, attributes, &mut lookup, observer).await?,

@@ -7,6 +7,11 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client};
 use secrecy::SecretSlice;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where the tokens of workloads are mounted into the operator's pod: a folder per namespace, so that nobody uses what
+/// was mounted for others.
+const WORKLOAD_TOKENS: &str = "/var/run/secrets/directorysync.dev/workload-identity";
 
 /// What can be referred to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::Display, strum::IntoStaticStr)]
@@ -31,6 +36,12 @@ pub struct Referenced {
 pub trait References: Send + Sync {
     /// A Secret or ConfigMap by name; `None` if there is none.
     async fn get(&self, kind: Kind, name: &str) -> Result<Option<Referenced>, ReferenceError>;
+
+    /// The file of a token that the workload itself has for the resources of this namespace; `None` where this is no
+    /// workload, or the name is no file name. Whether the file is there is seen when it is read.
+    fn workload_token(&self, _name: &str) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// Why it is not known whether a Secret or ConfigMap is there.
@@ -76,12 +87,17 @@ impl Versions {
 pub struct KubernetesReferences {
     secrets: Api<Secret>,
     config_maps: Api<ConfigMap>,
+    namespace: String,
 }
 
 impl KubernetesReferences {
     /// Reads from this namespace.
     pub fn new(client: Client, namespace: &str) -> Self {
-        Self { secrets: Api::namespaced(client.clone(), namespace), config_maps: Api::namespaced(client, namespace) }
+        Self {
+            secrets: Api::namespaced(client.clone(), namespace),
+            config_maps: Api::namespaced(client, namespace),
+            namespace: namespace.to_owned(),
+        }
     }
 }
 
@@ -95,6 +111,15 @@ impl References for KubernetesReferences {
             }
         };
         read.map_err(|error| ReferenceError { kind, name: name.to_owned(), message: error.to_string() })
+    }
+
+    fn workload_token(&self, name: &str) -> Option<PathBuf> {
+        let is_name = |text: &str| {
+            text.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+        };
+        let both = is_name(&self.namespace) && is_name(name);
+        both.then(|| Path::new(WORKLOAD_TOKENS).join(&self.namespace).join(name))
     }
 }
 

@@ -134,13 +134,13 @@ impl Authorizer {
         }
     }
 
-    /// Exchanges the workload's token for one of Google's, good for IAM and nothing else (RFC 8693 §2.1).
+    /// Exchanges the workload's token for one of Google's, with which IAM can be asked to sign (RFC 8693 §2.1).
     async fn exchange(&self, workload: &SecretString, provider: &str) -> Result<Token, GoogleError> {
         let url = base(&self.endpoints.exchange)?;
         let body = json!({
             "grantType": "urn:ietf:params:oauth:grant-type:token-exchange",
             "audience": provider,
-            "scope": "https://www.googleapis.com/auth/iam",
+            "scope": "https://www.googleapis.com/auth/cloud-platform",
             "requestedTokenType": "urn:ietf:params:oauth:token-type:access_token",
             "subjectTokenType": "urn:ietf:params:oauth:token-type:jwt",
             "subjectToken": workload.expose_secret(),
