@@ -5,6 +5,7 @@
 
 pub mod company;
 pub mod control_plane;
+pub mod directory_389;
 pub mod helm;
 pub mod helm_unittest;
 pub mod ldap_account;

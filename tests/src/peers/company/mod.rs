@@ -13,6 +13,8 @@ use sha2::{Digest, Sha256};
 use self::names::{DEPARTMENTS, FAMILY_NAMES, GIVEN_NAMES, TITLES};
 use super::slapd::BASE_DN;
 
+const UNITS: [&str; 2] = ["People", "Groups"];
+
 /// People live in `ou=People`, groups in `ou=Groups`.
 #[derive(Clone, Debug)]
 pub struct Company {
@@ -99,16 +101,25 @@ impl Company {
 
     /// Writes the entries with fixed `entryUUID`s, for `slapadd`. The entry of [`BASE_DN`] itself is not among them.
     pub fn write_ldif(&self, output: &mut impl io::Write) -> io::Result<()> {
-        for unit in ["People", "Groups"] {
-            let dn = format!("ou={unit},{BASE_DN}");
-            write!(output, "dn: {dn}\nobjectClass: organizationalUnit\nou: {unit}\n\n")?;
+        for unit in UNITS {
+            writeln!(output, "{}", unit_ldif(unit))?;
         }
-        let entries = self.people.iter().map(|person| (person.dn(), person.ldif()));
-        let entries = entries.chain(self.groups.iter().map(|group| (group.dn(), group.ldif())));
-        for (dn, ldif) in entries {
+        for (dn, ldif) in self.entries() {
             writeln!(output, "{ldif}entryUUID: {}\n", entry_uuid(&dn))?;
         }
         Ok(())
+    }
+
+    /// The same entries without identities, for servers that give their own.
+    pub fn ldif(&self) -> String {
+        let units = UNITS.into_iter().map(unit_ldif);
+        let records: Vec<String> = units.chain(self.entries().map(|(_, ldif)| ldif)).collect();
+        records.join("\n")
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (String, String)> {
+        let people = self.people.iter().map(|person| (person.dn(), person.ldif()));
+        people.chain(self.groups.iter().map(|group| (group.dn(), group.ldif())))
     }
 }
 
@@ -206,6 +217,10 @@ impl Group {
         self.members.iter().for_each(|member| add("member", member));
         lines
     }
+}
+
+fn unit_ldif(unit: &str) -> String {
+    format!("dn: ou={unit},{BASE_DN}\nobjectClass: organizationalUnit\nou: {unit}\n")
 }
 
 /// A line of LDIF; what it cannot say in plain letters is in base64 (RFC 2849).

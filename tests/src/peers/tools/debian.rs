@@ -34,7 +34,8 @@ pub const BASIC: [Package; 4] = [
 ];
 
 /// The directory servers that only the tests need.
-pub const DIRECTORY_SERVERS: [Package; 5] = [
+pub const DIRECTORY_SERVERS: [Package; 6] = [
+    Package { name: "389-ds-base", sign: Sign::Program("ns-slapd") },
     Package { name: "samba", sign: Sign::Program("samba") },
     Package { name: "samba-ad-provision", sign: Sign::File("/usr/share/samba/setup/provision.ldif") },
     Package { name: "samba-dsdb-modules", sign: Sign::Library("samba/ldb/samba_dsdb.so") },
