@@ -3,14 +3,14 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::io::AsyncWriteExt;
 
 use super::company::Company;
+use super::ldap_account::{LdapAccount, deletion, replacement};
 use super::processes::{Kept, Processes, free_port};
 use super::tls::ServerCertificate;
 use super::tools::{program, run};
@@ -19,12 +19,20 @@ use super::tools::{program, run};
 pub const BASE_DN: &str = "dc=example,dc=com";
 /// The account that may read everything but passwords.
 pub const READER_DN: &str = "cn=reader,dc=example,dc=com";
-/// The account that may do everything, without limits.
+/// The account that may do everything, without limits, with the configuration (`cn=config`) as well.
 pub const ADMIN_DN: &str = "cn=admin,dc=example,dc=com";
+/// Where everything is that is not regular; only with [`SlapdOptions::oddities`].
+pub const ODDITIES_DN: &str = "ou=Oddities,dc=example,dc=com";
 
 const READY_LIMIT: Duration = Duration::from_secs(60);
 const ADMIN_PASSWORD: &str = "administrator-of-a-test-directory";
 const NAME: &str = "slapd";
+const DATABASE_DN: &str = "olcDatabase={1}mdb,cn=config";
+/// Who may read what, in the words of slapd.access(5).
+const ACCESS: [&str; 2] = [
+    "to attrs=userPassword by anonymous auth by * none",
+    "to * by dn.exact=\"cn=reader,dc=example,dc=com\" read by * none",
+];
 
 /// How a [`Slapd`] is set up.
 #[derive(Clone, Debug)]
@@ -36,6 +44,26 @@ pub struct SlapdOptions {
     pub reader_limits: String,
     /// With a certificate the server offers LDAPS and StartTLS.
     pub certificate: Option<ServerCertificate>,
+    /// With this authority's certificate (PEM), a client's certificate from it for `CN=reader` makes the client
+    /// [`READER_DN`] (SASL EXTERNAL).
+    pub client_authority_pem: Option<String>,
+    /// What the server does beyond the ordinary.
+    pub overlays: Vec<Overlay>,
+    /// Adds [`ODDITIES_DN`]: Unix accounts and groups, groups of unique names, other mail attributes, an alias, a
+    /// referral; with [`Overlay::PasswordPolicy`] also people who are locked. Each has its comment in
+    /// `tests/peers/slapd`.
+    pub oddities: bool,
+}
+
+/// Something that slapd does only if it is asked to; see slapd.overlays(5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlay {
+    /// People show which groups name them as `member`, in `memberOf`.
+    MemberOf,
+    /// Accounts can be locked, in `pwdAccountLockedTime`.
+    PasswordPolicy,
+    /// Clients can be told of changes (RFC 4533).
+    SyncProvider,
 }
 
 impl Default for SlapdOptions {
@@ -44,7 +72,34 @@ impl Default for SlapdOptions {
             reader_password: "reader-of-a-test-directory".into(),
             reader_limits: "size=unlimited time=unlimited".to_owned(),
             certificate: None,
+            client_authority_pem: None,
+            overlays: Vec::new(),
+            oddities: false,
         }
+    }
+}
+
+impl Overlay {
+    fn name(self) -> &'static str {
+        match self {
+            Self::MemberOf => "memberof",
+            Self::PasswordPolicy => "ppolicy",
+            Self::SyncProvider => "syncprov",
+        }
+    }
+
+    /// The record of the configuration, with the settings that the server does not have by itself.
+    fn record(self) -> String {
+        let (class, settings) = match self {
+            Self::MemberOf => ("olcMemberOf", "olcMemberOfRefInt: TRUE\n"),
+            Self::PasswordPolicy => ("olcPPolicyConfig", ""),
+            Self::SyncProvider => ("olcSyncProvConfig", "olcSpSessionlog: 1000\n"),
+        };
+        let name = self.name();
+        format!(
+            "\ndn: olcOverlay={name},{DATABASE_DN}\nobjectClass: olcOverlayConfig\nobjectClass: {class}\n\
+             olcOverlay: {name}\n{settings}"
+        )
     }
 }
 
@@ -54,6 +109,8 @@ pub struct Slapd {
     processes: Processes,
     port: u16,
     tls_port: Option<u16>,
+    reader: LdapAccount,
+    admin: LdapAccount,
     reader_password: SecretString,
 }
 
@@ -70,14 +127,29 @@ impl Slapd {
         let mut data = std::io::BufWriter::new(fs::File::create(folder.join("data.ldif"))?);
         write_top(&mut data, &options.reader_password)?;
         company.write_ldif(&mut data)?;
+        if options.oddities {
+            writeln!(data, "\n{}", include_str!("../../peers/slapd/oddities.ldif"))?;
+            if options.overlays.contains(&Overlay::PasswordPolicy) {
+                writeln!(data, "\n{}", include_str!("../../peers/slapd/locked.ldif"))?;
+            }
+        }
         data.flush()?;
         load(&folder, "1", "data.ldif")?;
         fs::remove_file(folder.join("data.ldif"))?;
 
         let tls_port = if options.certificate.is_some() { Some(free_port()?) } else { None };
-        let mut slapd =
-            Self { processes, port: free_port()?, tls_port, reader_password: options.reader_password.clone() };
+        let reader = LdapAccount::new(&folder, READER_DN, &options.reader_password)?;
+        let admin = LdapAccount::new(&folder, ADMIN_DN, &ADMIN_PASSWORD.into())?;
+        let reader_password = options.reader_password.clone();
+        let mut slapd = Self { processes, port: free_port()?, tls_port, reader, admin, reader_password };
         slapd.start_serving().await?;
+        if options.overlays.contains(&Overlay::MemberOf) {
+            // The overlay sees changes alone, not what has been loaded.
+            for group in &company.groups {
+                let members: Vec<_> = group.members.iter().map(String::as_str).collect();
+                slapd.replace(&group.dn(), "member", &members).await?;
+            }
+        }
         Ok(slapd)
     }
 
@@ -98,51 +170,49 @@ impl Slapd {
 
     /// The file with the password of [`ADMIN_DN`], for client programs (`-y`).
     pub fn admin_password_file(&self) -> Result<PathBuf> {
-        self.password_file("admin", ADMIN_PASSWORD)
+        Ok(self.admin.password_file().to_owned())
+    }
+
+    /// The account of the reader, for searches of which more is wanted than the entries.
+    pub fn reader(&self) -> &LdapAccount {
+        &self.reader
     }
 
     /// Applies changes in the notation of LDIF, additions included (`changetype: add`, as entries without one are).
     pub async fn change(&self, ldif: &str) -> Result<()> {
-        let mut command = self.client_program("ldapmodify", &self.url(), ADMIN_DN, ADMIN_PASSWORD)?;
-        // Without -a a record without a change type would be refused.
-        command.arg("-a").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn()?;
-        let mut stdin = child.stdin.take().context("no pipe to ldapmodify")?;
-        stdin.write_all(ldif.as_bytes()).await?;
-        drop(stdin);
-        let output = child.wait_with_output().await?;
-        if !output.status.success() {
-            bail!("ldapmodify failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(())
+        self.admin.change(&self.url(), ldif).await
     }
 
     /// Removes an entry.
     pub async fn delete(&self, dn: &str) -> Result<()> {
-        self.change(&format!("dn: {dn}\nchangetype: delete\n")).await
+        self.change(&deletion(dn)).await
     }
 
     /// Sets an attribute of an entry to these values; to none removes it.
     pub async fn replace(&self, dn: &str, attribute: &str, values: &[&str]) -> Result<()> {
-        let values: String = values.iter().map(|value| super::company::ldif_line(attribute, value)).collect();
-        self.change(&format!("dn: {dn}\nchangetype: modify\nreplace: {attribute}\n{values}-\n")).await
+        self.change(&replacement(dn, attribute, values)).await
+    }
+
+    /// Puts these rules before the usual ones, in the words of slapd.access(5): `to attrs=mail by * none` hides an
+    /// attribute, `to * by anonymous auth by * none` everything. No rules bring back the usual ones alone.
+    pub async fn restrict(&self, rules: &[&str]) -> Result<()> {
+        self.replace(DATABASE_DN, "olcAccess", &[rules, &ACCESS].concat()).await
+    }
+
+    /// Changes the reader's limits; see [`SlapdOptions::reader_limits`].
+    pub async fn limit(&self, reader_limits: &str) -> Result<()> {
+        self.replace(DATABASE_DN, "olcLimits", &[&limits(reader_limits)]).await
     }
 
     /// What `ldapsearch` prints to the reader as plain LDIF; the arguments come after those for the connection.
     pub async fn search(&self, arguments: &[&str]) -> Result<String> {
-        let output = tokio::process::Command::from(self.search_command(&self.url())?).args(arguments).output().await?;
-        if !output.status.success() {
-            bail!("ldapsearch failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(String::from_utf8(output.stdout)?)
+        self.reader.search(&self.url(), BASE_DN, arguments).await
     }
 
     /// `ldapsearch` for the reader at one of the server's addresses, with everything but what to search for; lines are
     /// not wrapped.
     pub fn search_command(&self, url: &str) -> Result<Command> {
-        let mut command = self.client_program("ldapsearch", url, READER_DN, self.reader_password.expose_secret())?;
-        command.args(["-LLL", "-o", "ldif-wrap=no", "-b", BASE_DN]);
-        Ok(command.into_std())
+        self.reader.search_command(url, BASE_DN)
     }
 
     /// Stops the server; its data stay for [`Self::start_serving`].
@@ -175,37 +245,27 @@ impl Slapd {
     pub fn keep(self) -> Kept {
         self.processes.keep()
     }
-
-    fn client_program(&self, name: &str, url: &str, dn: &str, password: &str) -> Result<tokio::process::Command> {
-        let path = program(name).with_context(|| format!("{name} is missing: run `cargo xtask test --only tools`"))?;
-        // From a file, because the arguments of a process can be read by everybody.
-        let password_file = self.password_file(if dn == ADMIN_DN { "admin" } else { "reader" }, password)?;
-        let mut command = tokio::process::Command::new(path);
-        command.args(["-x", "-H", url, "-D", dn, "-y"]).arg(password_file);
-        Ok(command)
-    }
-
-    fn password_file(&self, whose: &str, password: &str) -> Result<PathBuf> {
-        let path = self.processes.folder().join(format!("password-{whose}"));
-        fs::write(&path, password)?;
-        Ok(path)
-    }
 }
 
 fn configuration(folder: &Path, options: &SlapdOptions) -> Result<String> {
-    let tls = match &options.certificate {
-        None => "olcTLSVerifyClient: never".to_owned(),
-        Some(certificate) => {
-            let file = |name: &str| folder.join(name).display().to_string();
-            fs::write(file("server.crt"), &certificate.certificate_pem)?;
-            fs::write(file("server.key"), &certificate.key_pem)?;
-            format!(
-                "olcTLSCertificateFile: {}\nolcTLSCertificateKeyFile: {}\nolcTLSVerifyClient: never",
-                file("server.crt"),
-                file("server.key")
-            )
+    let mut tls = "olcTLSVerifyClient: never".to_owned();
+    if let Some(certificate) = &options.certificate {
+        let file = |name: &str| folder.join(name).display().to_string();
+        fs::write(file("server.crt"), &certificate.certificate_pem)?;
+        fs::write(file("server.key"), &certificate.key_pem)?;
+        if let Some(authority) = &options.client_authority_pem {
+            fs::write(file("clients.crt"), authority)?;
+            tls = format!(
+                "olcTLSCACertificateFile: {}\nolcTLSVerifyClient: try\nolcAuthzRegexp: \"^cn=reader$\" \"{READER_DN}\"",
+                file("clients.crt")
+            );
         }
-    };
+        tls = format!(
+            "olcTLSCertificateFile: {}\nolcTLSCertificateKeyFile: {}\n{tls}",
+            file("server.crt"),
+            file("server.key")
+        );
+    }
     let first = |folders: &[&'static str], holding: &str| {
         folders
             .iter()
@@ -215,13 +275,24 @@ fn configuration(folder: &Path, options: &SlapdOptions) -> Result<String> {
     };
     let schema = first(&["/etc/ldap/schema", "/etc/openldap/schema"], "inetorgperson.ldif")?;
     let modules = first(&["/usr/lib/ldap", "/usr/lib64/openldap", "/usr/lib/openldap"], "back_mdb.so")?;
+    let loaded = std::iter::once("back_mdb").chain(options.overlays.iter().map(|overlay| overlay.name()));
+    let loaded: Vec<String> = loaded.map(|module| format!("olcModuleLoad: {module}")).collect();
+    let access: Vec<String> = ACCESS.iter().map(|rule| format!("olcAccess: {rule}")).collect();
+    let overlays: String = options.overlays.iter().map(|overlay| overlay.record()).collect();
     Ok(include_str!("../../peers/slapd/config.ldif")
         .replace("%folder%", &folder.display().to_string())
         .replace("%schema%", schema)
         .replace("%modules%", modules)
         .replace("%tls%", &tls)
         .replace("%admin_password%", ADMIN_PASSWORD)
-        .replace("%reader_limits%", &options.reader_limits))
+        .replace("%load%", &loaded.join("\n"))
+        .replace("%limits%", &limits(&options.reader_limits))
+        .replace("%access%", &access.join("\n"))
+        + &overlays)
+}
+
+fn limits(of_the_reader: &str) -> String {
+    format!("dn.exact=\"{READER_DN}\" {of_the_reader}")
 }
 
 /// The entries above and beside the company's.
