@@ -156,6 +156,12 @@ pub const SECTIONS: &[Section] = &[
                 "The message names the field, and for CEL the place in the expression.",
             ),
             reason(
+                "MappingFindsNobody",
+                "The directory holds people or groups, and the mapping finds none of them. Nothing is planned from \
+                 that, because it would remove everybody.",
+                "Name an attribute that the entries have, and let the account read it.",
+            ),
+            reason(
                 "InvalidExclusion",
                 "An entry of `spec.exclude` or `spec.protect` cannot be used. Nothing runs without it, because that \
                  would remove whom it guards.",

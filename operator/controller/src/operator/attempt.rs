@@ -37,7 +37,7 @@ struct Conclusion {
 
 impl Look<'_> {
     /// Makes a run, and says what came of it.
-    pub(super) async fn run(&self, sync: DirectorySync, due: Attempting) -> Result<Action, ReconcileError> {
+    pub(super) async fn run(&self, sync: Box<DirectorySync>, due: Attempting) -> Result<Action, ReconcileError> {
         let Attempting { mut attempt, schedule, handled } = due;
         let context = self.context;
         let sync = self.progressing(sync, attempt.started).await?;
@@ -92,17 +92,21 @@ impl Look<'_> {
 
     /// Says of a new spec that its first run is under way. Later runs are announced by nothing, so that a run that
     /// finds nothing new writes the status once.
-    async fn progressing(&self, sync: DirectorySync, now: Timestamp) -> Result<DirectorySync, ReconcileError> {
+    async fn progressing(
+        &self,
+        mut sync: Box<DirectorySync>,
+        now: Timestamp,
+    ) -> Result<Box<DirectorySync>, ReconcileError> {
         let generation = sync.metadata.generation;
         if sync.status.as_ref().map(|status| status.observed_generation) == generation {
             return Ok(sync);
         }
         let message = "The first run for this spec is under way.".to_owned();
         let progress = report::failed(&sync, Outcome::Progressing { message }, Default::default(), now);
-        let written = status::write(&self.api, &sync, &progress).await?;
-        self.context.metrics.resource(&written, &progress);
         // Somebody may have changed the spec in between: the run is about the one that was looked at.
-        Ok(DirectorySync { status: written.status, ..sync })
+        sync.status = status::write(&self.api, &sync, &progress).await?.status;
+        self.context.metrics.resource(&sync, &progress);
+        Ok(sync)
     }
 
     /// After a run that came to its end. Changes that failed make it one to repeat.

@@ -112,8 +112,8 @@ pub async fn run(client: Client, config: OperatorConfig, stop: CancellationToken
         all.cancel();
         worked
     };
-    let (worked, served) = tokio::join!(work, server);
-    worked.and(served)
+    let (watched, answered) = tokio::join!(work, server);
+    watched.and(answered)
 }
 
 /// Watches until `stop` is cancelled.

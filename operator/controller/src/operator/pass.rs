@@ -54,7 +54,7 @@ pub(super) async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<
         }
     };
     let look = Look { api: Api::namespaced(context.client.clone(), &namespace), namespace, context: &context };
-    let action = Box::pin(look.at(sync)).await;
+    let action = Box::pin(look.at(Box::new(sync))).await;
     context.metrics.in_backoff(context.attempts.failing());
     action
 }
@@ -74,7 +74,7 @@ pub(super) struct Look<'l> {
 }
 
 impl Look<'_> {
-    async fn at(&self, mut sync: DirectorySync) -> Result<Action, ReconcileError> {
+    async fn at(&self, mut sync: Box<DirectorySync>) -> Result<Action, ReconcileError> {
         let uid = sync.uid().unwrap_or_default();
         if let Some((status, news)) = self.context.unwritten.get(&uid) {
             sync = self.finish(sync, status, &news).await?;
@@ -87,11 +87,11 @@ impl Look<'_> {
             self.finish(sync, status, &[]).await?;
             return Ok(Action::await_change());
         }
-        self.decide(sync, &uid).await
+        Box::pin(self.decide(sync, &uid)).await
     }
 
     /// Decides whether a run is due, and runs.
-    async fn decide(&self, sync: DirectorySync, uid: &str) -> Result<Action, ReconcileError> {
+    async fn decide(&self, sync: Box<DirectorySync>, uid: &str) -> Result<Action, ReconcileError> {
         let context = self.context;
         let approvals = Approvals::new(context.client.clone(), &self.namespace);
         // If they cannot be asked for, a run that is due for another cause says so in the status.
@@ -141,7 +141,7 @@ impl Look<'_> {
             started: now,
             standing: attempt.map_or(Standing::Good, |attempt| attempt.standing),
         };
-        self.run(sync, Attempting { attempt, schedule, handled }).await
+        Box::pin(self.run(sync, Attempting { attempt, schedule, handled })).await
     }
 
     /// Writes the status if it says anything new, and tells of what changed. A status that cannot be written now is
@@ -149,17 +149,17 @@ impl Look<'_> {
     /// then.
     pub(super) async fn finish(
         &self,
-        sync: DirectorySync,
+        sync: Box<DirectorySync>,
         status: DirectorySyncStatus,
         news: &[News],
-    ) -> Result<DirectorySync, ReconcileError> {
+    ) -> Result<Box<DirectorySync>, ReconcileError> {
         let context = self.context;
         context.metrics.resource(&sync, &status);
         let uid = sync.uid().unwrap_or_default();
         let mut written = sync.clone();
         if sync.status.as_ref() != Some(&status) {
             match status::write(&self.api, &sync, &status).await {
-                Ok(now) => written = now,
+                Ok(now) => written = Box::new(now),
                 // The resource is gone, and with it whoever would read this.
                 Err(error) if error.is_not_found() => {}
                 Err(error) => {

@@ -2,6 +2,7 @@
 
 use crate::cluster::ClusterError;
 use crate::connect::ConnectError;
+use crate::reconcile::mapped::MapsNobody;
 use crate::schedule::ScheduleError;
 use crate::store::StoreError;
 use directory_sync_api::conditions::{Cause, Health};
@@ -23,6 +24,9 @@ pub enum ReconcileError {
     /// The source was not read whole.
     #[error("{0}")]
     Source(Box<dyn Classified>),
+    /// The mapping finds nobody.
+    #[error(transparent)]
+    Mapped(#[from] MapsNobody),
     /// The target was not read whole.
     #[error("{0}")]
     Target(Box<dyn Classified>),
@@ -47,6 +51,7 @@ impl ReconcileError {
             Self::Schedule(error) => Some(error),
             Self::Connect(error) => Some(error),
             Self::Source(error) | Self::Target(error) => Some(error.as_ref()),
+            Self::Mapped(error) => Some(error),
             Self::Store(error) => Some(error),
             Self::Cluster(error) => Some(error),
             Self::Superseded | Self::Stopped => None,

@@ -4,6 +4,7 @@ pub mod apply;
 pub mod confirm;
 mod error;
 pub mod gate;
+pub mod mapped;
 pub mod read;
 pub mod report;
 
@@ -84,7 +85,10 @@ impl<'r> Run<'r> {
         self.unchanged().await?;
 
         let remembered = self.states.load(self.sync).await?;
-        let world = self.unless_stopped(read::both(&connection, &self.metrics)).await??;
+        let world = self.unless_stopped(read::both(&connection)).await??;
+        let (source, target) = (connection.source.kind(), connection.target.kind());
+        self.metrics.read(source, world.source_took, target, world.target_took);
+        mapped::check(spec, &world.source)?;
         let state = &remembered.state;
         let plan = plan(&world.source, &world.target, &rules, &world.capabilities, state, self.now);
         let plan = self.unless_stopped(confirm::removals(plan, connection.source.as_ref(), &world)).await?;

@@ -2,7 +2,6 @@
 
 use super::ReconcileError;
 use crate::connect::Connection;
-use crate::metrics::Metrics;
 use directory_sync_core::capabilities::Capabilities;
 use directory_sync_core::read::{CompleteRead, SourceSide, TargetSide};
 use std::time::{Duration, Instant};
@@ -23,7 +22,7 @@ pub struct World {
 }
 
 /// Reads both sides, or says which one could not be read whole.
-pub async fn both(connection: &Connection, metrics: &Metrics) -> Result<World, ReconcileError> {
+pub async fn both(connection: &Connection) -> Result<World, ReconcileError> {
     let begun = Instant::now();
     let source = async {
         let read = connection.source.read().await.map_err(ReconcileError::Source)?;
@@ -35,7 +34,6 @@ pub async fn both(connection: &Connection, metrics: &Metrics) -> Result<World, R
         Ok((capabilities, read, begun.elapsed()))
     };
     let ((source, source_took), (capabilities, target, target_took)) = tokio::try_join!(source, target)?;
-    metrics.read(connection.source.kind(), source_took, connection.target.kind(), target_took);
     let mut source = source;
     source.settle_nesting(capabilities.nested_groups);
     Ok(World { source, target, capabilities, source_took, target_took })
