@@ -59,7 +59,7 @@ async fn every_refusal_has_its_name_and_says_what_to_do() {
     for (status, reason, disposition, advice) in [
         (401, "TargetAuthFailed", Disposition::Stall, "Secret"),
         (403, "TargetForbidden", Disposition::Stall, "grant"),
-        (404, "TargetNotFound", Disposition::Stall, "check that the url"),
+        (404, "TargetNotFound", Disposition::Stall, "write as url the base"),
     ] {
         let error = failure(Scripted::json(status, &detail)).await;
         assert_eq!((error.reason(), error.disposition()), (reason, disposition));

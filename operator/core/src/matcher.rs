@@ -167,6 +167,19 @@ impl Matchers {
     }
 }
 
+/// What is wrong with a regular expression, in one line.
+pub(crate) fn pattern_problem(error: &regex::Error) -> String {
+    match error {
+        // The text of a syntax error shows the place on several lines and says what it is on the last.
+        regex::Error::Syntax(text) => {
+            let last = text.lines().last().unwrap_or(text);
+            format!("it is no regular expression ({})", last.strip_prefix("error: ").unwrap_or(last))
+        }
+        regex::Error::CompiledTooBig(_) => "the regular expression is too large; repeat less in it".to_owned(),
+        other => format!("the regular expression cannot be used ({other})"),
+    }
+}
+
 impl Rules {
     fn add(&mut self, index: usize, spec: &MatcherSpec, variable: &'static str) -> Result<(), MatcherError> {
         self.count += 1;
@@ -186,7 +199,7 @@ impl Rules {
                     .case_insensitive(true)
                     .size_limit(REGEX_LIMIT)
                     .build()
-                    .map_err(|error| MatcherError::Regex { index, message: error.to_string() })?;
+                    .map_err(|error| MatcherError::Regex { index, message: pattern_problem(&error) })?;
                 self.patterns.push((spec.field.clone(), Pattern::Regex(regex)));
             }
             Test::Cel(text) => {

@@ -11,7 +11,7 @@ use directory_sync_api::DirectorySync;
 use directory_sync_api::convert::{principals, rules};
 use directory_sync_controller::connect::{Versions, connect};
 use directory_sync_controller::reconcile::confirm::removals;
-use directory_sync_controller::reconcile::{ReconcileError, read};
+use directory_sync_controller::reconcile::{ReconcileError, mapped, read};
 use directory_sync_core::disposition::Classified;
 use directory_sync_core::gate::{Judgement, judge};
 use directory_sync_core::plan::document::PlanDocument;
@@ -75,6 +75,7 @@ pub async fn plan(arguments: &PlanArguments) -> Result<Verdict> {
     };
 
     let world = read::both(&connection).await.map_err(unread)?;
+    mapped::check(spec, &world.source)?;
     let now = Timestamp::now();
     let plan = compare(&world.source, &world.target, &rules, &world.capabilities, &state, now);
     let plan = removals(plan, connection.source.as_ref(), &world).await;

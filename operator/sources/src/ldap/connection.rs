@@ -2,7 +2,7 @@
 
 use super::ber::{self, Reader};
 use super::config::{Bind, LdapConfig, Scope, Server};
-use super::error::{LdapError, excerpt};
+use super::error::{LdapError, ResultCode, excerpt};
 use super::guard::{EntrySink, Guard};
 use directory_sync_core::mapping::Entry;
 use futures::FutureExt;
@@ -95,12 +95,12 @@ impl Connection {
     async fn bind(&mut self, username: &str, password: &str) -> Result<(), LdapError> {
         let Self { guard, ldap, url } = self;
         let result = run(guard, url, ldap.simple_bind(username, password), &mut NoEntries).await?;
-        let (url, code, text) = (url.clone(), result.rc, excerpt(&result.text));
+        let (url, code, result) = (url.clone(), result.rc, ResultCode::new(result.rc, &result.text));
         match code {
             0 => Ok(()),
             8 | 13 => Err(LdapError::EncryptionRequired { url, code }),
-            51 | 52 => Err(LdapError::Unavailable { url, code, text }),
-            _ => Err(LdapError::AuthFailed { url, code, text }),
+            51 | 52 => Err(LdapError::Unavailable { url, result }),
+            _ => Err(LdapError::AuthFailed { url, result }),
         }
     }
 
@@ -159,6 +159,7 @@ async fn run<T>(
 
 fn check(url: &str, request: &Request<'_>, result: &ldap3::LdapResult) -> Result<(), LdapError> {
     let (url, base, code) = (url.to_owned(), request.base.to_owned(), result.rc);
+    let explained = ResultCode::new(code, &result.text);
     let limit = |limit| LdapError::LimitExceeded { url: url.clone(), base: base.clone(), limit };
     Err(match code {
         0 if result.refs.is_empty() => return Ok(()),
@@ -172,10 +173,11 @@ fn check(url: &str, request: &Request<'_>, result: &ldap3::LdapResult) -> Result
         4 => limit("size"),
         11 => limit("administrative"),
         32 => LdapError::BaseNotFound { url, base },
+        34 => LdapError::BaseInvalid { url, base },
         8 | 13 => LdapError::EncryptionRequired { url, code },
         50 => LdapError::AccessDenied { url, base },
-        51 | 52 => LdapError::Unavailable { url, code, text: excerpt(&result.text) },
-        _ => LdapError::Refused { url, base, code, text: excerpt(&result.text) },
+        51 | 52 => LdapError::Unavailable { url, result: explained },
+        _ => LdapError::Refused { url, base, result: explained },
     })
 }
 

@@ -3,40 +3,42 @@
 use directory_sync_core::Disposition;
 use directory_sync_core::disposition::Classified;
 use directory_sync_core::read::IncompleteRead;
-use std::io;
 use std::time::Duration;
+use std::{fmt, io};
 
 /// Why a directory could not be read. Servers are named by their URL; text from a server is cut to a few words.
 #[derive(Debug, thiserror::Error)]
 pub enum LdapError {
     /// A setting that cannot work.
-    #[error("source.ldap.{field}: {problem}")]
+    #[error("spec.source.ldap.{field}: {problem}")]
     Config {
-        /// Path of the field below `source.ldap`.
+        /// Path of the field below `spec.source.ldap`.
         field: String,
         /// What is wrong and what to write instead.
         problem: String,
     },
     /// A filter that RFC 4515 does not allow.
     #[error(
-        "source.ldap.{field}: the filter {filter} cannot be read; write it as in RFC 4515, for instance (objectClass=inetOrgPerson)"
+        "spec.source.ldap.{field}: the filter {filter} cannot be read; write it as in RFC 4515, for instance \
+         (objectClass=inetOrgPerson)"
     )]
     FilterInvalid {
-        /// Path of the field below `source.ldap`.
+        /// Path of the field below `spec.source.ldap`.
         field: String,
         /// The filter as written.
         filter: String,
     },
     /// A password would have gone over an unencrypted connection.
     #[error(
-        "{url} is not encrypted, so no password was sent to it; use ldaps:// or StartTLS, or accept it with tls.plaintext: AllowPasswordsInClearText"
+        "{url} is not encrypted, so no password was sent to it; use ldaps:// or StartTLS, or accept it with \
+         tls.plaintext: AllowPasswordsInClearText"
     )]
     PlaintextRefused {
         /// The server.
         url: String,
     },
     /// The name of the server has no address.
-    #[error("the host of {url} cannot be found ({source}); check the name in urls and the cluster's DNS")]
+    #[error("the host of {url} cannot be found ({}); check the name in urls and the cluster's DNS", words(source))]
     HostUnknown {
         /// The server.
         url: String,
@@ -44,7 +46,7 @@ pub enum LdapError {
         source: io::Error,
     },
     /// No connection came about.
-    #[error("{url} cannot be reached ({source}); check the port, the server and the network policies")]
+    #[error("{url} cannot be reached ({}); check the port, the server and the network policies", words(source))]
     Unreachable {
         /// The server.
         url: String,
@@ -62,14 +64,12 @@ pub enum LdapError {
         after: Duration,
     },
     /// The server does not upgrade the connection.
-    #[error("{url} refuses StartTLS (result code {code}: {text}); enable TLS on the server, or use ldaps://")]
+    #[error("{url} refuses StartTLS ({result}); enable TLS on the server, or use ldaps://")]
     StartTlsRefused {
         /// The server.
         url: String,
-        /// Result code (RFC 4511 appendix A).
-        code: u32,
-        /// The server's explanation.
-        text: String,
+        /// What the server said.
+        result: ResultCode,
     },
     /// TLS did not come about, for another reason than the certificate.
     #[error("TLS with {url} failed ({problem}); check that the port speaks TLS 1.2 or later")]
@@ -87,7 +87,8 @@ pub enum LdapError {
     },
     /// The certificate cannot be trusted.
     #[error(
-        "the certificate of {url} is not trusted ({problem}); put the authority that signed it into tls.caBundle, and use a host name that it covers"
+        "the certificate of {url} is not trusted ({problem}); put the authority that signed it into tls.caBundle, and \
+         use a host name that it covers"
     )]
     CertificateUntrusted {
         /// The server.
@@ -96,14 +97,12 @@ pub enum LdapError {
         problem: String,
     },
     /// The server does not accept the account.
-    #[error("{url} refuses the bind (result code {code}: {text}); check username and password in the Secret")]
+    #[error("{url} refuses the account ({result}); correct the Secret that bind.simple.secretRef names")]
     AuthFailed {
         /// The server.
         url: String,
-        /// Result code.
-        code: u32,
-        /// The server's explanation.
-        text: String,
+        /// What the server said.
+        result: ResultCode,
     },
     /// The server wants encryption or another kind of bind.
     #[error("{url} demands an encrypted connection (result code {code}); use ldaps:// or StartTLS")]
@@ -114,17 +113,15 @@ pub enum LdapError {
         code: u32,
     },
     /// The server cannot answer now.
-    #[error("{url} is not available at present (result code {code}: {text})")]
+    #[error("{url} is not available at present ({result}); look at the server if this lasts")]
     Unavailable {
         /// The server.
         url: String,
-        /// Result code.
-        code: u32,
-        /// The server's explanation.
-        text: String,
+        /// What the server said.
+        result: ResultCode,
     },
     /// The connection ended before the answer did.
-    #[error("{url} closed the connection before its answer was complete ({problem})")]
+    #[error("{url} closed the connection before its answer was complete ({problem}); look at its log if this lasts")]
     ConnectionLost {
         /// The server.
         url: String,
@@ -148,16 +145,25 @@ pub enum LdapError {
         problem: String,
     },
     /// The LDAP library gave up.
-    #[error("the answer of {url} could not be processed ({problem})")]
+    #[error("the answer of {url} could not be processed ({problem}); look at the server's log if this lasts")]
     ClientFailed {
         /// The server.
         url: String,
         /// What happened.
         problem: String,
     },
+    /// The base of a search is no distinguished name.
+    #[error("{url} does not take {base} for a distinguished name; write baseDN as in ou=people,dc=example,dc=com")]
+    BaseInvalid {
+        /// The server.
+        url: String,
+        /// What was written.
+        base: String,
+    },
     /// The base of a search does not exist, or is hidden from the account.
     #[error(
-        "{url} has no entry {base}, or hides it from this account; correct baseDN, or grant the account the right to read it"
+        "{url} has no entry {base}, or hides it from this account; correct baseDN, or grant the account the right to \
+         read it"
     )]
     BaseNotFound {
         /// The server.
@@ -167,7 +173,8 @@ pub enum LdapError {
     },
     /// The server stopped at a limit of its own.
     #[error(
-        "{url} stopped the search below {base} at its {limit} limit; raise that limit for the account, or lower pageSize"
+        "{url} stopped the search below {base} at its {limit} limit; raise that limit for the account, or lower \
+         pageSize"
     )]
     LimitExceeded {
         /// The server.
@@ -179,7 +186,8 @@ pub enum LdapError {
     },
     /// Part of the answer is on another server.
     #[error(
-        "{url} refers the search below {base} to {target}, and referrals are not followed; search below the entries that this server holds"
+        "{url} refers the search below {base} to {target}, and referrals are not followed; search below the entries \
+         that this server holds"
     )]
     Referral {
         /// The server.
@@ -198,16 +206,14 @@ pub enum LdapError {
         base: String,
     },
     /// Another result code than success.
-    #[error("{url} refuses the search below {base} (result code {code}: {text})")]
+    #[error("{url} refuses the search below {base} ({result}); look at the server's log for more")]
     Refused {
         /// The server.
         url: String,
         /// The base DN.
         base: String,
-        /// Result code.
-        code: u32,
-        /// The server's explanation.
-        text: String,
+        /// What the server said.
+        result: ResultCode,
     },
     /// An attribute of a person came in part only.
     #[error("{url} sent only a range of the values of {attribute} of one person; raise the server's limit of values")]
@@ -221,7 +227,7 @@ pub enum LdapError {
     #[error(transparent)]
     Incomplete(#[from] IncompleteRead),
     /// No server of several could be used.
-    #[error("none of the servers can be used: {}", attempts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("none of the servers can be used: {}", numbered(attempts))]
     NoServer {
         /// What went wrong with each, in the order of `urls`.
         attempts: Vec<LdapError>,
@@ -252,6 +258,7 @@ impl Classified for LdapError {
             // Mended in the resource or its Secret; another try with a wrong password may lock the account.
             Self::Config { .. }
             | Self::FilterInvalid { .. }
+            | Self::BaseInvalid { .. }
             | Self::PlaintextRefused { .. }
             | Self::AuthFailed { .. }
             | Self::EncryptionRequired { .. }
@@ -265,7 +272,7 @@ impl Classified for LdapError {
 
     fn reason(&self) -> &'static str {
         match self {
-            Self::Config { .. } => "SourceInvalid",
+            Self::Config { .. } | Self::BaseInvalid { .. } => "SourceInvalid",
             Self::FilterInvalid { .. } => "SourceFilterInvalid",
             Self::PlaintextRefused { .. } => "SourcePlaintextRefused",
             Self::HostUnknown { .. } => "SourceHostUnknown",
@@ -291,9 +298,53 @@ impl Classified for LdapError {
     }
 }
 
+/// How a server ended an operation that did not succeed (RFC 4511 §4.1.9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultCode {
+    code: u32,
+    explanation: String,
+}
+
+impl ResultCode {
+    pub(super) fn new(code: u32, explanation: &str) -> Self {
+        Self { code, explanation: excerpt(explanation) }
+    }
+}
+
+impl fmt::Display for ResultCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // RFC 4511 appendix A; those that people meet.
+        let name = match self.code {
+            1 => " operationsError",
+            2 => " protocolError",
+            7 => " authMethodNotSupported",
+            12 => " unavailableCriticalExtension",
+            48 => " inappropriateAuthentication",
+            49 => " invalidCredentials",
+            51 => " busy",
+            52 => " unavailable",
+            53 => " unwillingToPerform",
+            80 => " other",
+            _ => "",
+        };
+        write!(formatter, "result code {}{name}", self.code)?;
+        if self.explanation.is_empty() { Ok(()) } else { write!(formatter, ": {}", self.explanation) }
+    }
+}
+
 /// Text of a server, fit for a message: one line, at most 200 characters.
 pub(super) fn excerpt(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
-    let text = text.trim();
-    if text.is_empty() { "no explanation".to_owned() } else { text.to_owned() }
+    text.trim().to_owned()
+}
+
+/// An error of the system without its number, which tells people nothing.
+pub(super) fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}
+
+fn numbered(attempts: &[LdapError]) -> String {
+    let numbered: Vec<_> = (1..).zip(attempts).map(|(number, error)| format!("({number}) {error}")).collect();
+    numbered.join("; ")
 }

@@ -46,7 +46,7 @@ pub enum ScimError {
         cause: String,
     },
     /// No address is known for the host.
-    #[error("the host of {url} is unknown; check the URL and the DNS of the cluster")]
+    #[error("the host of {url} cannot be found; check the name in url and the cluster's DNS")]
     HostUnknown {
         /// What was asked.
         url: String,
@@ -88,7 +88,10 @@ pub enum ScimError {
         sent: bool,
     },
     /// 401.
-    #[error("{url} does not accept the token (HTTP 401){detail}; put a valid token into the Secret")]
+    #[error(
+        "{url} does not accept the token (HTTP 401){detail}; put a valid token into the Secret that \
+         auth.bearerTokenSecretRef names"
+    )]
     Unauthorized {
         /// What was asked.
         url: String,
@@ -97,7 +100,8 @@ pub enum ScimError {
     },
     /// 403.
     #[error(
-        "{url} forbids this to the token (HTTP 403){detail}; grant the token the right to read and write people and groups"
+        "{url} forbids this to the token (HTTP 403){detail}; grant the token the right to read and write people and \
+         groups"
     )]
     Forbidden {
         /// What was asked.
@@ -106,7 +110,7 @@ pub enum ScimError {
         detail: String,
     },
     /// 404.
-    #[error("{url} does not exist (HTTP 404){detail}; check that the url is the base below which /Users lies")]
+    #[error("{url} does not exist (HTTP 404){detail}; write as url the base below which /Users lies")]
     NotFound {
         /// What was asked.
         url: String,
@@ -154,7 +158,7 @@ pub enum ScimError {
         detail: String,
     },
     /// The answer is not SCIM.
-    #[error("{url} answered with {found}, not with SCIM; check that the url is the base of the SCIM service")]
+    #[error("{url} answered with {found}, not with SCIM; write as url the base of the SCIM service")]
     NotScim {
         /// What was asked.
         url: String,

@@ -2,6 +2,7 @@
 
 use super::cost::{COST_LIMIT, cost};
 use super::{DEPTH_LIMIT, ExpressionError, MATCHES, literal};
+use crate::matcher::pattern_problem;
 use cel::Program;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, operators};
 use regex::{Regex, RegexBuilder};
@@ -120,7 +121,7 @@ impl<'c> Check<'c> {
         let compiled = RegexBuilder::new(text).size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES).build();
         let pattern = compiled.map_err(|error| {
             let (line, column) = self.place(node);
-            ExpressionError::Pattern { line, column, message: error.to_string() }
+            ExpressionError::Pattern { line, column, message: pattern_problem(&error) }
         })?;
         self.patterns.insert(text.to_owned(), pattern);
         Ok(())

@@ -191,7 +191,7 @@ impl Expression {
             ExpressionError::Syntax {
                 line: first.map_or(1, |error| place(error.pos.0)),
                 column: first.map_or(1, |error| place(error.pos.1)),
-                message: first.map_or_else(|| "this is not CEL".to_owned(), |error| error.msg.clone()),
+                message: first.map_or_else(|| "this is not CEL".to_owned(), |error| in_words(&error.msg)),
             }
         })?;
         let (members, patterns) = Check::of(text, &program, variables, entry)?;
@@ -220,6 +220,17 @@ impl Expression {
         }
         self.program.execute(&context).map_err(|_| NoResult)
     }
+}
+
+/// What the parser says, without its grammar: `missing ']' at the end`.
+fn in_words(message: &str) -> String {
+    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+    let message = message.split(" expecting ").next().unwrap_or(message);
+    let message = message.replace("mismatched input '<EOF>'", "something is missing at the end");
+    message
+        .replace("'<EOF>'", "the end")
+        .replace("mismatched input", "unexpected")
+        .replace("extraneous input", "unexpected")
 }
 
 fn literal(node: &IdedExpr) -> Option<&str> {

@@ -4,7 +4,7 @@ use super::message::{self, Answer, Request};
 use crate::ldap::LdapError;
 use crate::ldap::ber;
 use crate::ldap::config::{LdapConfig, Server, Tls, invalid};
-use crate::ldap::error::excerpt;
+use crate::ldap::error::{ResultCode, words};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -30,7 +30,13 @@ const START_TLS_ANSWER_CAP: usize = 4096;
 
 /// What TLS needs, from the settings.
 pub(crate) fn client_config(tls: &Tls) -> Result<Arc<ClientConfig>, LdapError> {
-    let problem = |error: &dyn std::fmt::Display| invalid("tls.caBundle", format!("it cannot be used: {error}"));
+    let unusable = |problem: &str| {
+        invalid(
+            "tls.caBundle",
+            format!("{problem}; write the authority's certificate in PEM, from its BEGIN to its END line"),
+        )
+    };
+    let problem = |error: &dyn std::fmt::Display| unusable(&format!("it cannot be used ({error})"));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -44,7 +50,7 @@ pub(crate) fn client_config(tls: &Tls) -> Result<Arc<ClientConfig>, LdapError> {
         roots.add(certificate.map_err(|error| problem(&error))?).map_err(|error| problem(&error))?;
     }
     if roots.is_empty() {
-        return Err(problem(&"it holds no certificate in PEM"));
+        return Err(unusable("it holds no certificate"));
     }
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
@@ -94,7 +100,7 @@ async fn connect(server: &Server, idle: Duration) -> Result<TcpStream, LdapError
 }
 
 async fn start_tls(socket: &mut TcpStream, server: &Server) -> Result<(), LdapError> {
-    let lost = |error: io::Error| LdapError::ConnectionLost { url: server.url.clone(), problem: error.to_string() };
+    let lost = |error: io::Error| LdapError::ConnectionLost { url: server.url.clone(), problem: words(&error) };
     let malformed = |problem: String| LdapError::Malformed { url: server.url.clone(), problem };
     socket.write_all(START_TLS).await.map_err(lost)?;
     let mut answer = Vec::with_capacity(256);
@@ -113,9 +119,10 @@ async fn start_tls(socket: &mut TcpStream, server: &Server) -> Result<(), LdapEr
     }
     match message::check(&answer, Some((1, Request::Extended))) {
         Ok(Answer::Result(result)) if result.code == 0 => Ok(()),
-        Ok(Answer::Result(result)) => {
-            Err(LdapError::StartTlsRefused { url: server.url.clone(), code: result.code, text: excerpt(result.text) })
-        }
+        Ok(Answer::Result(result)) => Err(LdapError::StartTlsRefused {
+            url: server.url.clone(),
+            result: ResultCode::new(result.code, result.text),
+        }),
         Ok(_) => Err(malformed("something else than an answer to StartTLS".to_owned())),
         Err(error) => Err(malformed(error.to_string())),
     }
@@ -131,8 +138,19 @@ fn tls_error(url: &str, error: &io::Error) -> LdapError {
             | CertificateError::NotValidYetContext { .. },
         )) => LdapError::CertificateExpired { url },
         Some(rustls::Error::InvalidCertificate(problem)) => {
-            LdapError::CertificateUntrusted { url, problem: problem.to_string() }
+            LdapError::CertificateUntrusted { url, problem: untrusted(problem) }
         }
         _ => LdapError::TlsFailed { url, problem: error.to_string() },
+    }
+}
+
+/// The library's words for the two usual cases are those of programmers.
+fn untrusted(problem: &CertificateError) -> String {
+    match problem {
+        CertificateError::UnknownIssuer => "an unknown authority signed it".to_owned(),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it is for another host name".to_owned()
+        }
+        other => other.to_string(),
     }
 }
