@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use directory_sync_tests::peers::company::Company;
-use directory_sync_tests::peers::directory_389::{CONFIG_DN, Directory389, READER_DN};
+use directory_sync_tests::peers::directory_389::{CONFIG_DN, Directory389, FREEIPA_DN, READER_DN};
 use directory_sync_tests::peers::slapd::BASE_DN;
 
 async fn start() -> Directory389 {
@@ -65,6 +65,32 @@ mod the_company {
         assert!(server.search(&["-s", "base"]).await.is_err());
         server.start_serving().await.unwrap();
         assert_eq!(search(&server, &["(sn=Changed)"]).await.entries, 1);
+    }
+}
+
+mod freeipa {
+    use super::*;
+
+    #[tokio::test]
+    async fn people_show_the_groups_that_they_are_in_by_way_of_others_too() {
+        let server = start().await;
+        server.add_freeipa_accounts().await.unwrap();
+        assert_eq!(search(&server, &["-b", FREEIPA_DN, "(ipaUniqueID=*)"]).await.entries, 6);
+        let found = server.search(&["-b", FREEIPA_DN, "(uid=alice)", "memberOf"]).await.unwrap();
+        let groups: Vec<_> = found.lines().filter_map(|line| line.strip_prefix("memberOf: cn=")).collect();
+        assert!(groups.iter().any(|name| name.starts_with("editors,")), "{found}");
+        assert!(groups.iter().any(|name| name.starts_with("staff,")), "{found}");
+    }
+
+    #[tokio::test]
+    async fn a_disabled_account_shows_it_only_to_who_asks() {
+        let server = start().await;
+        server.add_freeipa_accounts().await.unwrap();
+        assert_eq!(search(&server, &["-b", FREEIPA_DN, "(nsAccountLock=TRUE)"]).await.entries, 1);
+        let unasked = server.search(&["-b", FREEIPA_DN, "(uid=bob)"]).await.unwrap();
+        assert!(!unasked.contains("nsAccountLock"), "{unasked}");
+        let asked = server.search(&["-b", FREEIPA_DN, "(uid=bob)", "nsAccountLock"]).await.unwrap();
+        assert!(asked.contains("nsAccountLock: TRUE"), "{asked}");
     }
 }
 

@@ -3,15 +3,23 @@
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
 use directory_sync_tests::peers::company::active_directory::{
     self, ALL_STAFF_DN, LARGE_GROUP_DN, LARGE_GROUP_SIZE, ODDITIES_DN, STAFF, STAFF_DN,
 };
 use directory_sync_tests::peers::ldap_account::LdapAccount;
 use directory_sync_tests::peers::samba::{READER_DN, READER_PRINCIPAL, SambaDomainController, SambaOptions};
 use secrecy::SecretString;
+use tokio::sync::OnceCell;
 
 async fn start() -> SambaDomainController {
     SambaDomainController::start().await.unwrap()
+}
+
+/// The one that is only read, by several tests at once.
+async fn shared() -> &'static SambaDomainController {
+    static SHARED: OnceCell<SambaDomainController> = OnceCell::const_new();
+    SHARED.get_or_init(start).await
 }
 
 async fn count(controller: &SambaDomainController, base: &str, filter: &str) -> usize {
@@ -30,13 +38,13 @@ mod the_company {
 
     #[tokio::test]
     async fn a_user_without_rights_reads_it() {
-        let controller = start().await;
-        assert_eq!(count(&controller, STAFF_DN, "(objectClass=user)").await, STAFF.len());
+        let controller = shared().await;
+        assert_eq!(count(controller, STAFF_DN, "(objectClass=user)").await, STAFF.len());
         let disabled = "(&(objectClass=user)(userAccountControl:1.2.840.113556.1.4.803:=2))";
-        assert_eq!(count(&controller, STAFF_DN, disabled).await, STAFF.len() / 10);
+        assert_eq!(count(controller, STAFF_DN, disabled).await, STAFF.len() / 10);
         let person = &STAFF[4];
-        assert_eq!(values(&controller, &active_directory::dn(person), "msExchRecipientTypeDetails").await, ["1"]);
-        let mut addresses = values(&controller, &active_directory::dn(person), "proxyAddresses").await;
+        assert_eq!(values(controller, &active_directory::dn(person), "msExchRecipientTypeDetails").await, ["1"]);
+        let mut addresses = values(controller, &active_directory::dn(person), "proxyAddresses").await;
         let mut expected = active_directory::proxy_addresses(person);
         addresses.sort();
         expected.sort();
@@ -45,16 +53,16 @@ mod the_company {
 
     #[tokio::test]
     async fn its_oddities_are_there() {
-        let controller = start().await;
-        assert_eq!(count(&controller, ODDITIES_DN, "(objectClass=contact)").await, 2);
-        assert_eq!(count(&controller, ODDITIES_DN, "(msExchRecipientTypeDetails=4)").await, 1);
-        assert_eq!(count(&controller, active_directory::BASE_DN, "(cn=HealthMailbox*)").await, 1);
-        assert_eq!(count(&controller, active_directory::BASE_DN, "(cn=SystemMailbox*)").await, 1);
-        let computers = count(&controller, active_directory::BASE_DN, "(&(objectClass=user)(objectClass=computer))");
+        let controller = shared().await;
+        assert_eq!(count(controller, ODDITIES_DN, "(objectClass=contact)").await, 2);
+        assert_eq!(count(controller, ODDITIES_DN, "(msExchRecipientTypeDetails=4)").await, 1);
+        assert_eq!(count(controller, active_directory::BASE_DN, "(cn=HealthMailbox*)").await, 1);
+        assert_eq!(count(controller, active_directory::BASE_DN, "(cn=SystemMailbox*)").await, 1);
+        let computers = count(controller, active_directory::BASE_DN, "(&(objectClass=user)(objectClass=computer))");
         assert!(computers.await > 1);
         let circle = |letter| format!("CN=Circle {letter},{ODDITIES_DN}");
         for (group, member) in [('A', 'C'), ('B', 'A'), ('C', 'B')] {
-            let members = values(&controller, &circle(group), "member").await;
+            let members = values(controller, &circle(group), "member").await;
             assert!(members.contains(&circle(member)), "{members:?}");
         }
     }
@@ -65,11 +73,11 @@ mod groups {
 
     #[tokio::test]
     async fn members_come_in_ranges_that_are_asked_for_and_the_last_one_says_so() {
-        let controller = start().await;
+        let controller = shared().await;
         let range = |range: &str| {
             let attribute = format!("member;range={range}");
             let arguments = ["-s", "base", "-b", LARGE_GROUP_DN, "(objectClass=*)", &attribute].map(str::to_owned);
-            let controller = &controller;
+
             async move { controller.search(&arguments.each_ref().map(String::as_str)).await.unwrap() }
         };
         let first = range("0-1499").await;
@@ -80,26 +88,26 @@ mod groups {
 
     #[tokio::test]
     async fn this_server_gives_all_members_at_once_to_who_asks_without_a_range() {
-        let controller = start().await;
+        let controller = shared().await;
         let found = controller.search(&["-s", "base", "-b", LARGE_GROUP_DN, "(objectClass=*)", "member"]).await;
         assert_eq!(found.unwrap().matches("\nmember:").count(), LARGE_GROUP_SIZE);
     }
 
     #[tokio::test]
     async fn a_group_does_not_name_those_whose_primary_group_it_is() {
-        let controller = start().await;
+        let controller = shared().await;
         let group = format!("CN=Contractors,{ODDITIES_DN}");
         let person = format!("CN=Standard Class,{ODDITIES_DN}");
-        assert_eq!(values(&controller, &group, "member").await, [format!("CN=Mail Only,{ODDITIES_DN}")]);
-        let primary = values(&controller, &person, "primaryGroupID").await;
-        assert_eq!(values(&controller, &group, "primaryGroupToken").await, primary);
-        assert!(values(&controller, &person, "memberOf").await.iter().all(|name| *name != group));
+        assert_eq!(values(controller, &group, "member").await, [format!("CN=Mail Only,{ODDITIES_DN}")]);
+        let primary = values(controller, &person, "primaryGroupID").await;
+        assert_eq!(values(controller, &group, "primaryGroupToken").await, primary);
+        assert!(values(controller, &person, "memberOf").await.iter().all(|name| *name != group));
     }
 
     #[tokio::test]
     async fn nested_groups_are_members() {
-        let controller = start().await;
-        let departments = values(&controller, ALL_STAFF_DN, "member").await;
+        let controller = shared().await;
+        let departments = values(controller, ALL_STAFF_DN, "member").await;
         assert!(departments.len() > 10 && departments.iter().all(|name| name.starts_with("CN=")), "{departments:?}");
     }
 }
@@ -109,7 +117,7 @@ mod connections {
 
     #[tokio::test]
     async fn tls_from_the_start_and_by_upgrade_with_an_authority_of_its_own() {
-        let controller = start().await;
+        let controller = shared().await;
         let works = |url: &str, arguments: &[&str]| {
             let mut command = controller.search_command(url).unwrap();
             command.args(arguments).args(["-s", "base", "(objectClass=*)", "1.1"]);
@@ -133,7 +141,7 @@ mod connections {
 
     #[tokio::test]
     async fn a_person_signs_in_by_principal_name_as_well_and_a_refusal_tells_why() {
-        let controller = start().await;
+        let controller = shared().await;
         let folder = tempfile::tempdir().unwrap();
         let search = |account: LdapAccount| {
             let url = controller.url();
@@ -164,10 +172,43 @@ mod searches {
 
     #[tokio::test]
     async fn the_top_of_the_domain_refers_to_the_other_naming_contexts() {
-        let controller = start().await;
+        let controller = shared().await;
         let found = controller.search(&["(objectClass=domain)", "1.1"]).await.unwrap();
         // The scheme is that of the connection.
         assert_eq!(found.matches("# refldaps://ad.example.test/").count(), 3, "{found}");
+    }
+
+    #[tokio::test]
+    async fn all_pages_of_a_search_but_the_last_have_the_same_cookie() {
+        let controller = shared().await;
+        let mut command = controller.reader().program("ldapsearch", &controller.url()).unwrap();
+        command.args(["-b", STAFF_DN, "-E", "pr=500/noprompt", "(objectClass=user)", "1.1"]);
+        let output = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        let cookies: Vec<_> = output.lines().filter_map(|line| Some(line.split_once(" cookie=")?.1)).collect();
+        let (last, others) = cookies.split_last().unwrap();
+        assert_eq!(*last, "");
+        // "1" and a zero byte: the number of the search among those that are open on the connection.
+        assert!(others.len() >= 3 && others.iter().all(|cookie| *cookie == "MQA="), "{cookies:?}");
+    }
+
+    #[tokio::test]
+    async fn there_is_no_limit_to_what_comes_without_pages() {
+        let controller = shared().await;
+        assert!(count(controller, active_directory::BASE_DN, "(objectClass=user)").await > STAFF.len());
+    }
+
+    #[tokio::test]
+    async fn an_entry_is_found_by_the_bytes_of_its_identity() {
+        let controller = shared().await;
+        let found = controller.search(&["(sAMAccountName=info)", "objectGUID"]).await.unwrap();
+        let encoded = found.lines().find_map(|line| line.strip_prefix("objectGUID:: ")).unwrap();
+        let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).unwrap();
+        let mut filter = String::from("(objectGUID=");
+        for byte in &bytes {
+            let _ = write!(filter, "\\{byte:02x}");
+        }
+        filter.push(')');
+        assert_eq!((bytes.len(), count(controller, active_directory::BASE_DN, &filter).await), (16, 1));
     }
 
     #[tokio::test]

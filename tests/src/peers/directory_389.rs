@@ -20,9 +20,12 @@ use super::tools::program;
 pub const READER_DN: &str = "cn=reader,dc=example,dc=com";
 /// The account that may do everything, without limits.
 pub const ADMIN_DN: &str = "cn=Directory Manager";
+/// Where the people and groups are of [`Directory389::add_freeipa_accounts`].
+pub const FREEIPA_DN: &str = "cn=accounts,dc=example,dc=com";
 /// The entry of the server's configuration, with the limits of everybody, as `nsslapd-sizelimit`.
 pub const CONFIG_DN: &str = "cn=config";
 
+const MEMBER_OF_DN: &str = "cn=MemberOf Plugin,cn=plugins,cn=config";
 const READY_LIMIT: Duration = Duration::from_secs(60);
 const ADMIN_PASSWORD: &str = "administrator-of-a-test-directory";
 const READER_PASSWORD: &str = "reader-of-a-test-directory";
@@ -56,6 +59,14 @@ impl Directory389 {
         server.change(&top(&server.reader_password)).await?;
         server.change(&company.ldif()).await?;
         Ok(server)
+    }
+
+    /// Adds people and groups as `FreeIPA` keeps them (`tests/peers/389-ds/freeipa.ldif`), with `memberOf`.
+    pub async fn add_freeipa_accounts(&self) -> Result<()> {
+        self.replace(CONFIG_DN, "nsslapd-dynamic-plugins", &["on"]).await?;
+        self.replace(MEMBER_OF_DN, "memberOfAutoAddOC", &["nsMemberOf"]).await?;
+        self.replace(MEMBER_OF_DN, "nsslapd-pluginEnabled", &["on"]).await?;
+        self.change(include_str!("../../peers/389-ds/freeipa.ldif")).await
     }
 
     /// The address; there is no TLS.
@@ -169,8 +180,8 @@ fn write_configuration(folder: &Path, port: u16) -> Result<()> {
         filled = filled.replace(word, value);
     }
     fs::write(folder.join("config/dse.ldif"), records_once(&filled))?;
-    // A file of its own is what the server takes for the place of changes to the schema.
-    fs::write(folder.join("config/schema/99user.ldif"), "dn: cn=schema\nobjectClass: top\ncn: schema\n")?;
+    // A file of its own is also what the server takes for the place of changes to the schema.
+    fs::write(folder.join("config/schema/99user.ldif"), include_str!("../../peers/389-ds/freeipa-schema.ldif"))?;
     Ok(())
 }
 

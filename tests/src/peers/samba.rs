@@ -112,6 +112,11 @@ impl SambaDomainController {
         &self.reader_password
     }
 
+    /// The account of the reader, for searches of which more is wanted than the entries.
+    pub fn reader(&self) -> &LdapAccount {
+        &self.reader
+    }
+
     /// Applies changes in the notation of LDIF, additions included (`changetype: add`, as entries without one are).
     pub async fn change(&self, ldif: &str) -> Result<()> {
         self.admin.change(&self.ldaps_url(), ldif).await
