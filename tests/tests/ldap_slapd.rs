@@ -65,6 +65,20 @@ async fn a_read_over_several_pages_finds_what_ldapsearch_finds() {
 }
 
 #[tokio::test]
+async fn an_attribute_is_read_by_each_of_its_names() {
+    let (slapd, _) = start().await;
+    let usual = LdapSource::new(config(&slapd)).unwrap().read_all().await.unwrap();
+    let other = LdapConfig { user_mapping: ldap_mapping::people_by_other_names(), ..config(&slapd) };
+    let other = LdapSource::new(other).unwrap().read_all().await.unwrap();
+    for (person, same) in usual.snapshot().users().zip(other.snapshot().users()) {
+        assert_eq!((person.id(), person.address()), (same.id(), same.address()));
+        assert_eq!(person.family_name(), same.family_name());
+        assert_eq!(person.display_name(), same.display_name());
+    }
+    assert!(other.snapshot().users().any(|person| !person.family_name().is_empty()));
+}
+
+#[tokio::test]
 async fn tls_is_checked_against_the_given_authority() {
     let authority = CertificateAuthority::new("the authority of the directory").unwrap();
     let foreign = CertificateAuthority::new("another authority").unwrap();

@@ -23,6 +23,19 @@ pub(crate) fn people() -> Arc<UserMapping> {
     Arc::new(mapping.unwrap())
 }
 
+/// The same people, by other names of the same attributes.
+#[allow(dead_code, reason = "not every test crate reads them")]
+pub(crate) fn people_by_other_names() -> Arc<UserMapping> {
+    let mapping = UserMapping::compile(&UserMappingSpec {
+        id: Some(attribute("ENTRYUUID")),
+        email: Some(attribute("rfc822Mailbox")),
+        family_name: Some(attribute("surname")),
+        display_name: Some(attribute("2.5.4.3")),
+        ..UserMappingSpec::default()
+    });
+    Arc::new(mapping.unwrap())
+}
+
 /// Groups of the company in the peers' directory.
 pub(crate) fn groups() -> Arc<GroupMapping> {
     let mapping = GroupMapping::compile(&GroupMappingSpec {

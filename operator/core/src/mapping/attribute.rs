@@ -1,14 +1,42 @@
 //! Names of attributes, and the list of those a mapping needs.
 
-/// Whether two attribute descriptions name the same values: types compare without case, options without case and
-/// order (RFC 4512 §2.5). `cn` and `cn;lang-de` are different: the latter is a subtype with values of its own.
+/// Attribute types that have several names, with their numbers (RFC 4519 §2, RFC 4524 §2; `gn` and `fax` are names that
+/// servers add). A server takes each of them and answers with the one that it knows best. `street` and `streetAddress`
+/// are not here, because they are two attributes in Active Directory.
+const NAMES: [[&str; 3]; 15] = [
+    ["cn", "commonName", "2.5.4.3"],
+    ["sn", "surname", "2.5.4.4"],
+    ["givenName", "gn", "2.5.4.42"],
+    ["c", "countryName", "2.5.4.6"],
+    ["l", "localityName", "2.5.4.7"],
+    ["st", "stateOrProvinceName", "2.5.4.8"],
+    ["o", "organizationName", "2.5.4.10"],
+    ["ou", "organizationalUnitName", "2.5.4.11"],
+    ["facsimileTelephoneNumber", "fax", "2.5.4.23"],
+    ["dc", "domainComponent", "0.9.2342.19200300.100.1.25"],
+    ["uid", "userid", "0.9.2342.19200300.100.1.1"],
+    ["mail", "rfc822Mailbox", "0.9.2342.19200300.100.1.3"],
+    ["homePhone", "homeTelephoneNumber", "0.9.2342.19200300.100.1.20"],
+    ["mobile", "mobileTelephoneNumber", "0.9.2342.19200300.100.1.41"],
+    ["pager", "pagerTelephoneNumber", "0.9.2342.19200300.100.1.42"],
+];
+
+/// Whether two names are of one attribute type.
+fn same_type(a: &str, b: &str) -> bool {
+    let has = |names: &[&str], name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    a.eq_ignore_ascii_case(b) || NAMES.iter().any(|names| has(names, a) && has(names, b))
+}
+
+/// Whether two attribute descriptions name the same values: types compare by all their names and without case, options
+/// without case and order (RFC 4512 §2.5). `cn` and `cn;lang-de` are different: the latter is a subtype with values of
+/// its own.
 pub fn same_attribute(a: &str, b: &str) -> bool {
     if a.eq_ignore_ascii_case(b) {
         return true;
     }
     let (mut a, mut b) = (a.split(';'), b.split(';'));
     let types = (a.next().unwrap_or_default(), b.next().unwrap_or_default());
-    types.0.eq_ignore_ascii_case(types.1) && contains_all(&a, b.clone()) && contains_all(&b, a.clone())
+    same_type(types.0, types.1) && contains_all(&a, b.clone()) && contains_all(&b, a.clone())
 }
 
 fn contains_all<'o>(options: &(impl Iterator<Item = &'o str> + Clone), others: impl Iterator<Item = &'o str>) -> bool {
@@ -58,6 +86,8 @@ mod tests {
     fn attributes_are_the_same_whatever_their_case_and_the_order_of_options() {
         assert!(same_attribute("displayName", "DISPLAYNAME"));
         assert!(same_attribute("cn;lang-de;binary", "CN;Binary;LANG-DE"));
+        assert!(same_attribute("Surname", "sn") && same_attribute("SN", "2.5.4.4"), "several names");
+        assert!(!same_attribute("sn", "cn"));
         assert!(!same_attribute("cn", "cn;lang-de"));
         assert!(!same_attribute("cn;lang-de", "cn;lang-en"));
     }

@@ -8,6 +8,7 @@ use super::dn;
 use super::error::LdapError;
 use super::filter;
 use super::guard::EntrySink;
+use directory_sync_core::capabilities::Field;
 use directory_sync_core::confirm::{Finding, Lookup};
 use directory_sync_core::mapping::Entry;
 use directory_sync_core::snapshot::{Reference, Referencer, UserRecord};
@@ -63,7 +64,9 @@ impl Confirmer<'_> {
         if let Some(finding) = self.out_of_reach(&self.config.users, name).await? {
             return Ok(finding);
         }
-        Ok(if record.address.is_empty() {
+        Ok(if record.unknown.contains(Field::Email) {
+            Finding::Unreadable { message: format!("the address of {name} cannot be told from its values") }
+        } else if record.address.is_empty() {
             Finding::LostAddress
         } else if record.active {
             Finding::StillThere { members: None }

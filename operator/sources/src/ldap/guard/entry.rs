@@ -2,7 +2,7 @@
 
 use crate::ldap::LdapError;
 use crate::ldap::ber::{self, BerError, Reader};
-use directory_sync_core::mapping::Entry;
+use directory_sync_core::mapping::{Entry, same_attribute};
 
 /// Takes the entries of a search as they arrive.
 pub(crate) trait EntrySink: Send {
@@ -47,11 +47,14 @@ pub(super) fn decode<'e>(
     Ok((name, partial))
 }
 
+/// The place of an attribute. A server answers with the name that it knows best, whichever was asked for, and with options
+/// in its own order.
 fn slot(kind: &str, wanted: &[String], next: usize) -> Option<usize> {
     if wanted.get(next).is_some_and(|name| name.eq_ignore_ascii_case(kind)) {
         return Some(next);
     }
-    wanted.iter().position(|name| name.eq_ignore_ascii_case(kind))
+    let by_name = wanted.iter().position(|name| name.eq_ignore_ascii_case(kind));
+    by_name.or_else(|| wanted.iter().position(|name| same_attribute(name, kind)))
 }
 
 /// The attribute, if it is a wanted one with the option by which servers cut long lists.
@@ -97,6 +100,14 @@ mod tests {
         let (name, partial) = decode(&body, &wanted, &mut values).unwrap();
         assert_eq!((name, partial), ("cn=a", Some("member")));
         assert_eq!(values, [vec![&b"a"[..], b"b"], vec![b"a@x"], vec![], vec![]]);
+    }
+
+    #[test]
+    fn an_attribute_is_known_by_each_of_its_names() {
+        let wanted = ["commonName", "RFC822Mailbox"].map(str::to_owned);
+        let (body, mut values) = (entry(), vec![Vec::new(); 2]);
+        decode(&body, &wanted, &mut values).unwrap();
+        assert_eq!(values, [vec![&b"a"[..], b"b"], vec![b"a@x"]]);
     }
 
     #[test]
