@@ -2,9 +2,9 @@
 
 use std::io;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tracing::Level;
-use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -23,8 +23,10 @@ const OUR_CRATES: &str = "directory_sync";
 /// If the level is no level.
 pub fn start(arguments: &LogArguments, usual_level: &str) -> Result<()> {
     let level = arguments.log_level.as_deref().unwrap_or(usual_level);
-    let level = EnvFilter::try_new(level)
-        .with_context(|| format!("--log-level `{level}` is no level; write error, warn, info, debug or trace"))?;
+    let wrong = || format!("--log-level `{level}` is no level; write error, warn, info, debug or trace");
+    // The filter would take any other word for the name of a library, and log all of that and nothing else.
+    ensure!(level.split(',').all(|part| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok()), wrong());
+    let level = EnvFilter::try_new(level).with_context(wrong)?;
     let ours_or_grave = filter_fn(|event| *event.level() <= Level::WARN || event.target().starts_with(OUR_CRATES));
     let filter = level.and(ours_or_grave);
     let registry = tracing_subscriber::registry();

@@ -16,6 +16,7 @@ use crate::arguments::RunArguments;
 /// # Errors
 /// If the cluster cannot be reached, does not know the kinds, or nothing can be served.
 pub async fn run(arguments: &RunArguments) -> Result<()> {
+    tracing::info!(version = crate::version(), "the operator starts");
     let recheck = positive_duration("--recheck-interval", &arguments.recheck_interval)?;
     let pauses = Pauses { recheck: Duration::try_from(recheck)?, ..Pauses::default() };
     let config = Config::infer().await.context("no cluster is configured")?;

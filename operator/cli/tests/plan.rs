@@ -191,7 +191,10 @@ fn wrong_arguments_are_an_error_and_not_pending_changes() {
     };
     assert_eq!(run(&["plan"]).status.code(), Some(1));
     assert_eq!(run(&["plan", "-f", "no-such-file.yaml"]).status.code(), Some(1));
+    let level = run(&["plan", "-f", "no-such-file.yaml", "--log-level", "loud"]);
+    assert!(String::from_utf8(level.stderr).unwrap().contains("--log-level `loud` is no level"));
     assert_eq!(run(&["--help"]).status.code(), Some(0));
+    assert!(stdout(&run(&["version"])).starts_with("directory-sync-operator 0."));
 }
 
 #[test]
