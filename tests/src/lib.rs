@@ -4,3 +4,4 @@ pub mod http_server;
 pub mod ldap_server;
 pub mod peers;
 pub mod resources;
+pub mod story;

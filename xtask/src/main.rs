@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool speaks by printing")]
 
 mod bench;
+mod demo;
 mod generate;
 mod steps;
 mod test;
@@ -22,6 +23,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Show what the operator does, on real software.
+    Demo(demo::Arguments),
     /// Run every check and every test; install what they need.
     Test(test::Arguments),
     /// Write the files that are generated from the code: manifests of the kinds and the reference.
@@ -32,6 +35,7 @@ enum Task {
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
+        Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Generate(arguments) => generate::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),

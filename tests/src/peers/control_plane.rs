@@ -228,7 +228,7 @@ impl ControlPlane {
 }
 
 /// The command for a part: from `KUBEBUILDER_ASSETS` where that folder holds it, else our own build.
-fn part(name: &str) -> Result<Command> {
+pub fn part(name: &str) -> Result<Command> {
     if let Some(folder) = std::env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty()) {
         let program = Path::new(&folder).join(name);
         if program.is_file() {

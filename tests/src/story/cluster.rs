@@ -1,0 +1,96 @@
+//! The cluster of the story: one of its own, or one that is there already.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::io::AsyncWriteExt;
+
+use super::{NAMESPACE, OPERATOR_NAMESPACE};
+use crate::peers::control_plane::{ControlPlane, kubectl_command, part};
+
+/// Where the story takes place.
+#[derive(Debug)]
+pub struct Cluster {
+    kubeconfig: PathBuf,
+    control_plane: Option<ControlPlane>,
+}
+
+impl Cluster {
+    /// A new control plane on this machine.
+    pub async fn own() -> Result<Self> {
+        let control_plane = ControlPlane::start().await?;
+        Ok(Self { kubeconfig: control_plane.kubeconfig().to_owned(), control_plane: Some(control_plane) })
+    }
+
+    /// The cluster of a context in the user's kubeconfig, through a copy of that context in `folder`. Fails if anything
+    /// is there already that the story would make and remove again.
+    pub async fn existing(context: &str, folder: &Path) -> Result<Self> {
+        let arguments = ["config", "view", "--raw", "--minify", "--flatten", "--context", context];
+        let output = tokio::process::Command::from(part("kubectl")?).args(arguments).output().await?;
+        ensure!(
+            output.status.success(),
+            "the context {context} cannot be used: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        let kubeconfig = folder.join("kubeconfig");
+        std::fs::write(&kubeconfig, output.stdout)?;
+        let cluster = Self { kubeconfig, control_plane: None };
+        cluster.refuse_what_is_not_ours(context).await?;
+        Ok(cluster)
+    }
+
+    /// A kubeconfig file of this cluster.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The control plane, where it is the story's own.
+    pub fn control_plane(&self) -> Option<&ControlPlane> {
+        self.control_plane.as_ref()
+    }
+
+    pub(super) fn into_control_plane(self) -> Option<ControlPlane> {
+        self.control_plane
+    }
+
+    /// What `kubectl` prints. Fails with what it complains of.
+    pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.kubectl_output(arguments, None).await?;
+        if !output.status.success() {
+            bail!("`kubectl {}` failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// How `kubectl` ends with this on its standard input.
+    pub async fn kubectl_output(&self, arguments: &[&str], input: Option<&str>) -> Result<Output> {
+        let mut command = kubectl_command(&self.kubeconfig)?;
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+        let mut child = command.spawn().context("cannot start kubectl")?;
+        if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
+            // What kubectl itself says about an input that it does not read to the end is worth more.
+            let _ = pipe.write_all(input.as_bytes()).await;
+        }
+        Ok(child.wait_with_output().await?)
+    }
+
+    async fn refuse_what_is_not_ours(&self, context: &str) -> Result<()> {
+        let kinds = self.kubectl(&["get", "crds", "-o", "name"]).await?;
+        ensure!(
+            !kinds.contains("directorysync.dev"),
+            "the cluster of the context {context} has the kinds of directorysync.dev already; the demo would remove \
+             them, and every resource with them, at its end: use another cluster"
+        );
+        for namespace in [NAMESPACE, OPERATOR_NAMESPACE] {
+            let found = self.kubectl(&["get", "namespace", namespace, "--ignore-not-found", "-o", "name"]).await?;
+            ensure!(
+                found.trim().is_empty(),
+                "the cluster of the context {context} has a namespace {namespace} already; the demo would remove it at \
+                 its end: use another cluster"
+            );
+        }
+        Ok(())
+    }
+}
