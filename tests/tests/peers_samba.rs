@@ -154,9 +154,11 @@ mod connections {
     }
 
     #[tokio::test]
-    async fn several_run_at_once_and_keep_their_data_over_a_restart() {
+    async fn several_hold_the_same_domain_at_once_and_keep_their_own_changes_over_a_restart() {
         let (mut first, second) = tokio::join!(start(), start());
         assert_ne!(first.url(), second.url());
+        let identity = ["(sAMAccountName=info)", "objectGUID"];
+        assert_eq!(first.search(&identity).await.unwrap(), second.search(&identity).await.unwrap());
         let person = active_directory::dn(&STAFF[0]);
         first.replace(&person, "title", &["Director"]).await.unwrap();
         first.stop_serving();

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use directory_sync_tests::peers::company::Company;
-use directory_sync_tests::peers::slapd::{BASE_DN, ODDITIES_DN, Overlay, Slapd, SlapdOptions};
+use directory_sync_tests::peers::slapd::{BASE_DN, ODDITIES_DN, Overlay, READER_DN, Slapd, SlapdOptions};
 use directory_sync_tests::peers::tls::CertificateAuthority;
 
 const PEOPLE: &str = "(objectClass=inetOrgPerson)";
@@ -151,6 +151,17 @@ mod oddities {
         let referral = slapd.search(&["-b", &below, "(objectClass=*)", "1.1"]).await.unwrap_err().to_string();
         assert!(referral.contains("Referral (10)"), "{referral}");
         assert_eq!(count(&slapd, &["-M", "-b", &below, "-s", "base", "(objectClass=*)", "1.1"]).await, 1);
+    }
+
+    #[tokio::test]
+    async fn passwords_are_for_nobody_unless_a_rule_says_so() {
+        let slapd = start_with_oddities().await;
+        let passwords = ["-b", ODDITIES_DN, "(uid=password.*)", "userPassword"];
+        assert!(!slapd.search(&passwords).await.unwrap().contains("userPassword"));
+        let rule = format!("to attrs=userPassword by dn.exact=\"{READER_DN}\" read by anonymous auth by * none");
+        slapd.restrict(&[&rule]).await.unwrap();
+        let shown = slapd.search(&passwords).await.unwrap();
+        assert_eq!(shown.matches("\nuserPassword:: ").count(), 13, "{shown}");
     }
 
     #[tokio::test]

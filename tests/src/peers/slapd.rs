@@ -49,8 +49,8 @@ pub struct SlapdOptions {
     pub client_authority_pem: Option<String>,
     /// What the server does beyond the ordinary.
     pub overlays: Vec<Overlay>,
-    /// Adds [`ODDITIES_DN`]: Unix accounts and groups, groups of unique names, other mail attributes, an alias, a
-    /// referral; with [`Overlay::PasswordPolicy`] also people who are locked. Each has its comment in
+    /// Adds [`ODDITIES_DN`]: Unix accounts and groups, groups of unique names, other mail attributes, aliases, a
+    /// referral, passwords of all kinds; with [`Overlay::PasswordPolicy`] also people who are locked. Each has its comment in
     /// `tests/peers/slapd`.
     pub oddities: bool,
 }
@@ -129,6 +129,7 @@ impl Slapd {
         company.write_ldif(&mut data)?;
         if options.oddities {
             writeln!(data, "\n{}", include_str!("../../peers/slapd/oddities.ldif"))?;
+            writeln!(data, "\n{}", include_str!("../../peers/slapd/passwords.ldif"))?;
             if options.overlays.contains(&Overlay::PasswordPolicy) {
                 writeln!(data, "\n{}", include_str!("../../peers/slapd/locked.ldif"))?;
             }
