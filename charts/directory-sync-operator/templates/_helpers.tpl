@@ -54,7 +54,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   verbs: [patch]
 - apiGroups: [directorysync.dev]
   resources: [directorysyncplans]
-  verbs: [list, create, delete]
+  verbs: [get, list, create, delete]
 - apiGroups: [directorysync.dev]
   resources: [directorysyncapprovals]
   verbs: [list, watch]
