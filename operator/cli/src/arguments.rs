@@ -62,8 +62,8 @@ With a cluster the plan has the digest that the operator stores, because the sta
 suspended when, and what the last good read found. Approvals are not looked at. Without a cluster, or before the \
 operator's first run, a note on standard error says which guards cannot work.
 
-The account of the context needs the right to get directorysyncstates and, unless they stand in a stream or a folder, \
-the DirectorySync and the Secrets and ConfigMaps that it names. It needs no other right.
+The account of the context needs the right to get directorysyncs and directorysyncstates and, unless they stand in a \
+stream or a folder, the Secrets and ConfigMaps that the DirectorySync names. It needs no other right.
 
 Examples:
   directory-sync-operator plan -f sync.yaml --secrets secrets -o markdown

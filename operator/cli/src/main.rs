@@ -50,8 +50,15 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         }
         Command::Run(arguments) => {
             logging::start(&arguments.log, "info")?;
-            runtime()?.block_on(run::run(&arguments))?;
-            Ok(ExitCode::SUCCESS)
+            let end = runtime()?.block_on(run::run(&arguments));
+            // The log is what is read of an operator, and it may be read by a machine.
+            Ok(end.map_or_else(
+                |error| {
+                    tracing::error!(error = output::in_words(&error), "the operator cannot run");
+                    ExitCode::from(FAILED)
+                },
+                |()| ExitCode::SUCCESS,
+            ))
         }
         Command::Crd => crd::print().map(|()| ExitCode::SUCCESS),
         Command::Reference { page } => {

@@ -22,7 +22,20 @@ pub fn remark(text: &str) {
 
 /// Says what went wrong, with its causes.
 pub fn complain(error: &anyhow::Error) {
-    remark(&format!("error: {error:#}"));
+    remark(&format!("error: {}", in_words(error)));
+}
+
+/// An error with its causes, but for those that it quotes already.
+pub fn in_words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if words.is_empty() {
+            words = cause;
+        } else if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
 }
 
 /// Whether what goes to `stream` may be coloured: on a terminal, unless `NO_COLOR` is set to anything
@@ -39,4 +52,15 @@ pub fn may_colour_stdout() -> bool {
 /// Whether standard error is a terminal, so that a person reads it.
 pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = anyhow::anyhow!("no such file").context("no kubeconfig: no such file").context("no cluster");
+        assert_eq!(in_words(&error), "no cluster: no kubeconfig: no such file");
+    }
 }

@@ -198,6 +198,21 @@ fn wrong_arguments_are_an_error_and_not_pending_changes() {
 }
 
 #[test]
+fn an_operator_that_cannot_run_says_so_in_its_log() {
+    let output = Command::new(assert_cmd::cargo::cargo_bin!("directory-sync-operator"))
+        .arg("run")
+        .env_clear()
+        .env("KUBECONFIG", "no-such-file")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let log: Vec<Value> = output.stderr.split(|&byte| byte == b'\n').flat_map(serde_json::from_slice).collect();
+    let last = log.last().expect("every line is JSON where nobody looks");
+    assert_eq!(last["level"], "ERROR");
+    assert!(last["error"].as_str().unwrap().starts_with("no cluster is configured: "), "{last}");
+}
+
+#[test]
 fn the_kinds_are_printed_as_yaml_documents() {
     let output = Command::new(assert_cmd::cargo::cargo_bin!("directory-sync-operator")).arg("crd").output().unwrap();
     let text = stdout(&output);

@@ -34,13 +34,21 @@ impl Cluster {
         Ok(Self { client: Client::try_from(config)?, namespace })
     }
 
+    /// The resource of this name, if there is one.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn find(&self, name: &str) -> Result<Option<DirectorySync>> {
+        let api = Api::<DirectorySync>::namespaced(self.client.clone(), &self.namespace);
+        Ok(found(call("read the DirectorySync", api.get(name)).await)?)
+    }
+
     /// The resource of this name.
     ///
     /// # Errors
     /// If there is none, or it cannot be read.
     pub async fn sync(&self, name: &str) -> Result<DirectorySync> {
-        let api = Api::<DirectorySync>::namespaced(self.client.clone(), &self.namespace);
-        match found(call("read the DirectorySync", api.get(name)).await)? {
+        match self.find(name).await? {
             Some(sync) => Ok(sync),
             None => bail!(
                 "there is no DirectorySync named {name} in the namespace {} of the cluster; look for it with kubectl \

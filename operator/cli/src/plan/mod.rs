@@ -111,13 +111,16 @@ async fn subject(arguments: &PlanArguments, manifests: &Manifests) -> Result<Sub
         ),
         (written, wanted) => written.or(wanted),
     };
-    let cluster = if uses_cluster {
-        Some(Cluster::open(arguments.context.as_deref(), namespace.as_deref()).await?)
-    } else {
-        None
-    };
-    sync.metadata.namespace = cluster.as_ref().map(|cluster| cluster.namespace.clone()).or(namespace);
-    Ok(Subject { sync, cluster })
+    if !uses_cluster {
+        sync.metadata.namespace = namespace;
+        return Ok(Subject { sync, cluster: None });
+    }
+    let cluster = Cluster::open(arguments.context.as_deref(), namespace.as_deref()).await?;
+    sync.metadata.namespace = Some(cluster.namespace.clone());
+    // The state belongs to the resource that is there now, not to every one of its name.
+    let present = cluster.find(&sync.name_any()).await?.unwrap_or_else(|| sync.clone());
+    (sync.metadata.uid, sync.status) = (present.metadata.uid, present.status);
+    Ok(Subject { sync, cluster: Some(cluster) })
 }
 
 fn unread(error: ReconcileError) -> anyhow::Error {
