@@ -1,0 +1,99 @@
+//! The story of `cargo xtask demo`, told to nobody: every chapter checks what it claims. Every secret in it is a canary
+//! that is then looked for in everything that anybody could see.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod canaries;
+mod personal;
+
+use anyhow::Result;
+use directory_sync_tests::peers::operator;
+use directory_sync_tests::peers::slapd::READER_DN;
+use directory_sync_tests::story::{NAMESPACE, Recording, Secrets, Setting, Stage, tell};
+use secrecy::ExposeSecret;
+
+use canaries::{Canary, Place};
+
+/// A token may hold these characters (RFC 6750 §2.1), and every encoding changes some of them.
+const LDAP_PASSWORD: &str = "canary+of/the~directory=5e3a";
+const SCIM_TOKEN: &str = "canary+of/the~service=81c7";
+const WRONG_PASSWORD: &str = "canary+of/a~wrong~password=7d20";
+const WRONG_TOKEN: &str = "canary+of/a~wrong~token=b46f";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_story_comes_to_its_end_and_shows_neither_a_secret_nor_in_its_logs_a_person() -> Result<()> {
+    let mut recording = Recording::default();
+    let setting = Setting {
+        program: tokio::task::spawn_blocking(operator::program).await??,
+        context: None,
+        secrets: Secrets { ldap_password: LDAP_PASSWORD.into(), scim_token: SCIM_TOKEN.into() },
+        chart_values: vec!["log.level=debug".to_owned()],
+    };
+    let mut stage = Stage::set(&mut recording, setting).await?;
+    let told = tell(&mut stage).await;
+    if told.is_ok() {
+        let arguments = stage.operator.as_ref().unwrap().arguments();
+        assert!(arguments.iter().any(|argument| argument == "--log-level=debug"), "{arguments:?}");
+        refused(&mut stage, "ldap-reader", "password", WRONG_PASSWORD, LDAP_PASSWORD).await?;
+        refused(&mut stage, "scim-token", "token", WRONG_TOKEN, SCIM_TOKEN).await?;
+    }
+    let mut places = places(&stage).await?;
+    drop(stage);
+    places.push(Place::new("what the demo shows", recording.text()));
+    println!("{}", recording.text());
+    told?;
+
+    // The name is no password, but it stands in a Secret too.
+    let secrets = [LDAP_PASSWORD, SCIM_TOKEN, WRONG_PASSWORD, WRONG_TOKEN, READER_DN];
+    let canaries: Vec<_> = secrets.iter().map(|secret| Canary::new(secret)).collect();
+    let found: Vec<_> = places.iter().flat_map(|place| place.search(&canaries)).collect();
+    assert!(found.is_empty(), "secrets were shown: {found:#?}");
+
+    let log = &places.iter().find(|place| place.name == "the operator's log").unwrap().text();
+    assert!(log.lines().count() > 10, "the operator logs next to nothing:\n{log}");
+    let personal = personal::above_debug(log);
+    assert!(personal.is_empty(), "people in the log above debug level:\n{}", personal.join("\n"));
+    Ok(())
+}
+
+/// What is said about a secret that is not right.
+async fn refused(stage: &mut Stage<'_>, secret: &str, key: &str, wrong: &str, right: &str) -> Result<()> {
+    for (value, expected) in [(wrong, "False"), (right, "True")] {
+        let patch = serde_json::json!({ "stringData": { key: value } }).to_string();
+        stage.cluster.kubectl(&["patch", "secret", secret, "--type=merge", "-p", &patch]).await?;
+        let status = stage.run_now().await?.status.unwrap();
+        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready").unwrap();
+        assert_eq!(ready.status, expected, "{ready:?}");
+    }
+    Ok(())
+}
+
+/// Everything that somebody without the right to read Secrets could see.
+async fn places(stage: &Stage<'_>) -> Result<Vec<Place>> {
+    let mut places = Vec::new();
+    if let Some(operator) = &stage.operator {
+        places.push(Place::new("the operator's log", &operator.log()?));
+        places.push(Place::new("the operator's metrics", &operator.metrics().await?));
+        places.push(Place::new("the operator's arguments", &operator.arguments().join(" ")));
+    }
+    for kind in ["directorysyncs", "directorysyncplans", "directorysyncapprovals", "directorysyncstates"] {
+        let objects = stage.cluster.kubectl(&["-n", NAMESPACE, "get", kind, "-o", "json"]).await?;
+        let objects: serde_json::Value = serde_json::from_str(&objects)?;
+        places.push(Place::new(kind, &objects.to_string()));
+        if let Some(unpacked) = canaries::unpacked(&objects) {
+            places.push(Place::of_bytes(&format!("{kind}, unpacked"), unpacked));
+        }
+    }
+    let unpacked =
+        |kind: &str| places.iter().any(|place| place.name.starts_with(kind) && place.name.ends_with("unpacked"));
+    assert!(unpacked("directorysyncplans") && unpacked("directorysyncstates"), "nothing was stored");
+    let events = stage.cluster.kubectl(&["get", "events.events.k8s.io", "-A", "-o", "json"]).await?;
+    assert!(events.contains("directory-sync-operator"), "the operator published no event: {events}");
+    places.push(Place::new("events", &events));
+    let folder = stage.cluster.control_plane().unwrap().folder();
+    for name in ["audit.log", "kube-apiserver.log"] {
+        places.push(Place::of_bytes(name, std::fs::read(folder.join(name))?));
+    }
+    assert!(LDAP_PASSWORD != stage.setting.secrets.scim_token.expose_secret());
+    Ok(places)
+}
