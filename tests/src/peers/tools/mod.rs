@@ -43,6 +43,9 @@ fn install_parts(parts: &[go::GoPart], progress: Progress<'_>) -> Vec<anyhow::Er
     if let Err(error) = python::Scim2ServerEnvironment::install(progress) {
         obstacles.push(error);
     }
+    if let Err(error) = python::GoogleClientEnvironment::install(progress) {
+        obstacles.push(error);
+    }
     for &part in parts {
         if let Err(error) = part.build(progress) {
             obstacles.push(error.context(format!("cannot build {}", part.name())));
