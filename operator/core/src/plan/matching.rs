@@ -95,7 +95,6 @@ struct Sources<'f> {
     remembered: Vec<u32>,
     others: IdIndex,
     source: Rows<'f>,
-    state: &'f Bindings,
 }
 
 /// Names one identity: a position of the state, or (behind those) a row of the source.
@@ -106,9 +105,9 @@ impl<'f> Sources<'f> {
         let mut remembered = vec![NO_ROW; state.len()];
         let others = source.count.saturating_sub(if state.is_empty() { 0 } else { state.len() });
         let mut others = IdIndex::with_capacity(others);
-        for row in rows(source.count) {
-            let id = (source.id)(row);
-            let seen = match state.find(id).and_then(|position| remembered.get_mut(position)) {
+        let mut row = 0;
+        state.find_each(rows(source.count).map(source.id), |position| {
+            let seen = match position.and_then(|position| remembered.get_mut(position)) {
                 Some(slot) if *slot == NO_ROW => {
                     *slot = row;
                     None
@@ -119,17 +118,16 @@ impl<'f> Sources<'f> {
             if let Some(first) = seen {
                 shared.extend([first, row]);
             }
-        }
+            row += 1;
+        });
         shared.sort_unstable();
         shared.dedup();
-        Self { remembered, others, source, state }
+        Self { remembered, others, source }
     }
 
-    fn identity(&self, id: &str) -> Option<Identity> {
-        match self.state.find(id) {
-            Some(position) => Some(position),
-            None => self.others.find(id, self.source.id).map(|row| self.remembered.len() + row as usize),
-        }
+    /// The identity of an id that is not remembered.
+    fn other(&self, id: &str) -> Option<Identity> {
+        self.others.find(id, self.source.id).map(|row| self.remembered.len() + row as usize)
     }
 
     fn row(&self, identity: Identity) -> Option<u32> {
@@ -154,9 +152,12 @@ pub(super) fn by_identity<'f>(source: Rows<'f>, target: Rows<'f>, state: &'f Bin
     let mut seated = vec![NO_ROW; state.len()];
     let mut bearer = vec![NO_ROW; state.len() + source.count];
     let mut unseated = Vec::new();
-    for row in rows(target.count) {
-        let mark = (target.external_id)(row);
-        let identity = if mark.is_empty() { None } else { sources.identity(mark) };
+    let mut next = 0;
+    state.find_each(rows(target.count).map(target.external_id), |position| {
+        let row = next;
+        next += 1;
+        let mark = || Some((target.external_id)(row)).filter(|mark| !mark.is_empty());
+        let identity = position.or_else(|| sources.other(mark()?));
         if let Some(slot) = identity.and_then(|identity| bearer.get_mut(identity)) {
             if *slot == NO_ROW {
                 *slot = row;
@@ -173,7 +174,7 @@ pub(super) fn by_identity<'f>(source: Rows<'f>, target: Rows<'f>, state: &'f Bin
             }
             _ => unseated.push(row),
         }
-    }
+    });
     seat_by_target_id(&mut seated, &unseated, target, state);
     drop(unseated);
 

@@ -1,7 +1,7 @@
 //! People: who is created, taken over, changed, moved, restored or suspended, and whose aliases change.
 
 use super::draft::{Draft, World, number};
-use super::index::AddressIndex;
+use super::index::{AddressIndex, shared_addresses};
 use super::matching::{self, Matches, Rows, Standing, rows};
 use super::values::Values;
 use super::warning::WarningKind;
@@ -159,18 +159,7 @@ pub(super) fn spread(matches: &Matches, frozen: &mut [bool], frozen_target: &mut
 fn freeze_shared_addresses(world: World<'_, '_>, people: &mut People, draft: &mut Draft) {
     let source = world.source;
     let text = |row: u32| source.user(row as usize).address();
-    let mut index = AddressIndex::with_capacity(source.user_count());
-    let mut shared = Vec::new();
-    for row in rows(source.user_count()) {
-        if !text(row).is_empty()
-            && let Some(first) = index.insert(row, text)
-        {
-            shared.extend([first, row]);
-        }
-    }
-    shared.sort_unstable();
-    shared.dedup();
-    for row in shared {
+    for row in shared_addresses(source.user_count(), text) {
         draft.warn(WarningKind::AddressShared, Kind::User, text(row));
         set(&mut people.frozen, row);
     }
