@@ -60,7 +60,8 @@ table! {
         "What the last run warned of, by kind: values that were left out (MalformedValues), entries without an id \
          (WithoutId), and so on.";
     GUARD_TRIPPED: "counter", "directorysync_deletion_guard_tripped_total", ["namespace", "name", "reason"],
-        "Runs in which a limit on removals (LimitExceeded) or the shrink guard (SourceShrunk) held changes back.";
+        "Runs in which a limit on removals (LimitExceeded) or a guard against a source that lost people \
+         (SourceShrunk) or values (ValuesVanished) held changes back.";
     SOURCE_ENTRIES: "gauge", "directorysync_source_entries", ["namespace", "name", "kind"],
         "People, groups and memberships that the last good read of the source found.";
     TARGET_ENTRIES: "gauge", "directorysync_target_entries", ["namespace", "name", "kind"],
