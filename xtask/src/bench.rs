@@ -18,6 +18,8 @@ pub(crate) struct Arguments {
 enum Subject {
     /// Planning: time and memory for companies of several sizes.
     Plan,
+    /// Mapping: nanoseconds per entry, from plain attributes and by expressions.
+    Mapping,
     /// Reading from a real directory server, against `ldapsearch`.
     Ldap,
 }
@@ -25,6 +27,7 @@ enum Subject {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (package, example) = match arguments.what {
         Subject::Plan => ("directory-sync-core", "plan_bench"),
+        Subject::Mapping => ("directory-sync-core", "mapping_bench"),
         Subject::Ldap => ("directory-sync-tests", "ldap_bench"),
     };
     let status = cargo(&["run", "--release", "--package", package, "--example", example, "--"])?
