@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use directory_sync_api::sync::DirectorySyncSpec;
 use directory_sync_api::{DirectorySync, DirectorySyncApproval, DirectorySyncStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -41,6 +42,19 @@ impl Resources {
     pub async fn change(&self, name: &str, patch: &Value) -> Result<DirectorySyncStatus> {
         self.syncs.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
         self.settled(name).await
+    }
+
+    /// Replaces the spec of a resource, and waits until a run has ended that knows of it.
+    pub async fn specify(&self, name: &str, spec: DirectorySyncSpec) -> Result<DirectorySyncStatus> {
+        loop {
+            let sync = DirectorySync { spec: spec.clone(), ..self.get(name).await? };
+            match self.syncs.replace(name, &PostParams::default(), &sync).await {
+                Ok(_) => return self.settled(name).await,
+                // The operator wrote the status in between.
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Asks for a run by annotation, and waits for its end.

@@ -58,8 +58,8 @@ async fn every_refusal_has_its_name_and_says_what_to_do() {
     let detail = json!({"detail": format!("no\nluck with {TOKEN}")});
     for (status, reason, disposition, advice) in [
         (401, "TargetAuthFailed", Disposition::Stall, "Secret"),
-        (403, "TargetForbidden", Disposition::Stall, "grant"),
-        (404, "TargetNotFound", Disposition::Stall, "write as url the base"),
+        (403, "TargetForbidden", Disposition::Retry, "grant"),
+        (404, "TargetNotFound", Disposition::Retry, "write as url the base"),
     ] {
         let error = failure(Scripted::json(status, &detail)).await;
         assert_eq!((error.reason(), error.disposition()), (reason, disposition));
@@ -73,7 +73,7 @@ async fn every_refusal_has_its_name_and_says_what_to_do() {
 async fn an_html_page_is_not_scim() {
     let page = Scripted { body: b"<html>Sign in</html>".to_vec(), ..Scripted::json(200, &Value::Null) };
     let error = failure(page.with("content-type", "text/html; charset=utf-8")).await;
-    assert_eq!((error.reason(), error.disposition()), ("TargetNotScim", Disposition::Stall));
+    assert_eq!((error.reason(), error.disposition()), ("TargetNotScim", Disposition::Retry));
     assert!(error.to_string().contains("an HTML page"), "{error}");
 }
 

@@ -79,7 +79,7 @@ pub enum MatcherError {
         message: String,
     },
     /// The regular expression is none, or compiles to something too large.
-    #[error("[{index}].regex: {message}")]
+    #[error("[{index}].regex: {message}; correct it, or write glob or exact instead")]
     Regex {
         /// Place in the list, from 0.
         index: usize,

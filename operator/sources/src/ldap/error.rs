@@ -262,8 +262,7 @@ impl Classified for LdapError {
             | Self::PlaintextRefused { .. }
             | Self::AuthFailed { .. }
             | Self::EncryptionRequired { .. }
-            | Self::CapExceeded { .. }
-            | Self::BaseNotFound { .. } => Disposition::Stall,
+            | Self::CapExceeded { .. } => Disposition::Stall,
             Self::Incomplete(error) => error.disposition(),
             Self::NoServer { attempts } => attempts.first().map_or(Disposition::Retry, Classified::disposition),
             _ => Disposition::Retry,

@@ -225,16 +225,17 @@ impl Classified for ScimError {
             | Self::BadCa { .. }
             | Self::BadToken { .. }
             | Self::NoTls { .. }
-            | Self::CertificateUntrusted { .. }
             | Self::Unauthorized { .. }
+            | Self::TooLarge { .. } => Disposition::Stall,
+            Self::RateLimited { wait, .. } | Self::ServerError { wait: Some(wait), .. } => Disposition::Wait(*wait),
+            Self::Incomplete(incomplete) => incomplete.disposition(),
+            // All of these can be mended at the service, where nobody tells the operator of it.
+            Self::HostUnknown { .. }
+            | Self::CertificateUntrusted { .. }
             | Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::Redirected { .. }
             | Self::NotScim { .. }
-            | Self::TooLarge { .. } => Disposition::Stall,
-            Self::RateLimited { wait, .. } | Self::ServerError { wait: Some(wait), .. } => Disposition::Wait(*wait),
-            Self::Incomplete(incomplete) => incomplete.disposition(),
-            Self::HostUnknown { .. }
             | Self::TlsFailed { .. }
             | Self::Unreachable { .. }
             | Self::TimedOut { .. }
