@@ -6,16 +6,17 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use directory_sync_tests::peers::slapd::{ADMIN_DN, BASE_DN};
 use directory_sync_tests::peers::tools::{self, go::GoPart};
-use directory_sync_tests::story::{self, Narrator, Secrets, Setting, Stage};
+use directory_sync_tests::story::{self, Existing, Narrator, Secrets, Setting, Stage};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::terminal::Terminal;
 use crate::cargo;
 
 const PROGRAM: &str = "directory-sync-operator";
+const INTERRUPTED: &str = "Interrupted. Everything that was started is stopped again.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -43,8 +44,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let start = Instant::now();
     let program = prepare(&mut terminal)?;
-    let setting =
-        Setting { program, context: arguments.context.clone(), secrets: Secrets::random()?, chart_values: Vec::new() };
+    let existing = arguments.context.clone().map(|context| Existing { context, kubeconfig: None });
+    let setting = Setting { program, existing, secrets: Secrets::random()?, chart_values: Vec::new() };
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(show(&mut terminal, setting, arguments.keep, start))
 }
@@ -77,15 +78,25 @@ async fn show(terminal: &mut Terminal, setting: Setting, keep: bool, start: Inst
         }
     };
     let stage = tokio::select! {
-        stage = Stage::set(terminal, setting) => stage,
-        () = interrupted() => bail!("interrupted; nothing is left running"),
+        stage = Stage::set(terminal, setting) => Some(stage),
+        () = interrupted() => None,
+    };
+    let Some(stage) = stage else {
+        terminal.say(INTERRUPTED);
+        std::process::exit(130);
     };
     let mut stage = stage?;
     let told = tokio::select! {
-        told = story::tell(&mut stage) => told,
-        () = interrupted() => Err(anyhow::anyhow!("interrupted")),
+        told = story::tell(&mut stage) => Some(told),
+        () = interrupted() => None,
     };
     let cleared = stage.clear().await;
+    let Some(told) = told else {
+        drop(stage);
+        terminal.say(INTERRUPTED);
+        cleared?;
+        std::process::exit(130);
+    };
     if let Err(error) = told {
         if let Some(log) = stage.operator.as_ref().and_then(|operator| operator.log().ok()) {
             let tail: Vec<_> = log.lines().rev().take(10).collect();
@@ -124,15 +135,17 @@ kubectl events                             # what happened
 kubectl describe dsync staff
 kubectl explain dsync.spec.limits          # every field is described
 kubectl edit dsync staff
-kubectl annotate dsync staff --overwrite directorysync.dev/requestedAt=\"$(date)\"    # a run, now
+kubectl annotate dsync staff --overwrite directorysync.dev/requestedAt=\"$(date)\"   # run now
 
 # A stored plan, whole:
 kubectl get dsplan -o jsonpath='{{.items[0].spec.data}}' | base64 -d | gunzip | head -c 2000
 
 # The directory, and the service:
 ldapsearch -x -LLL -H {ldap} -D {ADMIN_DN} \\
-    -y {admin} -b {BASE_DN} '(ou=Engineering)' mail
-curl -s -H \"Authorization: Bearer $(cat {token})\" '{scim}/Users?count=3'
+    -y {admin} \\
+    -b {BASE_DN} '(ou=Engineering)' mail
+curl -s -H \"Authorization: Bearer $(cat {token})\" \\
+    '{scim}/Users?count=3'
 
 # The operator's log:
 tail -f {log}",

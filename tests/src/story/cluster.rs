@@ -9,6 +9,15 @@ use tokio::io::AsyncWriteExt;
 use super::{NAMESPACE, OPERATOR_NAMESPACE};
 use crate::peers::control_plane::{ControlPlane, kubectl_command, part};
 
+/// A cluster that is there before the story begins.
+#[derive(Clone, Debug)]
+pub struct Existing {
+    /// The name of its context.
+    pub context: String,
+    /// The kubeconfig file with that context; `None`: where kubectl looks for it.
+    pub kubeconfig: Option<PathBuf>,
+}
+
 /// Where the story takes place.
 #[derive(Debug)]
 pub struct Cluster {
@@ -23,11 +32,16 @@ impl Cluster {
         Ok(Self { kubeconfig: control_plane.kubeconfig().to_owned(), control_plane: Some(control_plane) })
     }
 
-    /// The cluster of a context in the user's kubeconfig, through a copy of that context in `folder`. Fails if anything
-    /// is there already that the story would make and remove again.
-    pub async fn existing(context: &str, folder: &Path) -> Result<Self> {
-        let arguments = ["config", "view", "--raw", "--minify", "--flatten", "--context", context];
-        let output = tokio::process::Command::from(part("kubectl")?).args(arguments).output().await?;
+    /// A cluster that is there already, through a copy of its context in `folder`. Fails if anything is there that the
+    /// story would make and remove again.
+    pub async fn existing(existing: &Existing, folder: &Path) -> Result<Self> {
+        let Existing { context, kubeconfig } = existing;
+        let mut command = tokio::process::Command::from(part("kubectl")?);
+        command.args(["config", "view", "--raw", "--minify", "--flatten", "--context", context]);
+        if let Some(kubeconfig) = kubeconfig {
+            command.arg("--kubeconfig").arg(kubeconfig);
+        }
+        let output = command.output().await?;
         ensure!(
             output.status.success(),
             "the context {context} cannot be used: {}",

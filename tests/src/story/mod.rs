@@ -11,7 +11,7 @@ pub mod stage;
 
 use anyhow::Result;
 
-pub use cluster::Cluster;
+pub use cluster::{Cluster, Existing};
 pub use narrator::{Narrator, Recording};
 pub use stage::{Secrets, Setting, Stage};
 

@@ -10,6 +10,7 @@ use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::Value;
 
+use super::cluster::Existing;
 use super::{Cluster, Narrator, SYNC};
 use crate::peers::company::Company;
 use crate::peers::operator::Operator;
@@ -26,8 +27,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 pub struct Setting {
     /// The operator's program.
     pub program: PathBuf,
-    /// A context of the user's kubeconfig; without one the story has a cluster of its own.
-    pub context: Option<String>,
+    /// A cluster that is there already; without one the story has a cluster of its own.
+    pub existing: Option<Existing>,
     /// The passwords and tokens.
     pub secrets: Secrets,
     /// Further values of the chart, as `--set` takes them.
@@ -63,14 +64,14 @@ pub struct Stage<'n> {
     pub narrator: &'n mut dyn Narrator,
     /// Who works in the company at the beginning.
     pub company: Company,
+    /// The operator, once it is installed. It is stopped before what it is connected to.
+    pub operator: Option<Operator>,
     /// Where the resource is.
     pub cluster: Cluster,
     /// The company's directory.
     pub slapd: Slapd,
     /// The service.
     pub scim: Scim2Server,
-    /// The operator, once it is installed.
-    pub operator: Option<Operator>,
     /// What was chosen.
     pub setting: Setting,
     authority: CertificateAuthority,
@@ -91,15 +92,15 @@ impl<'n> Stage<'n> {
         };
         let scim = Scim2ServerOptions { token: setting.secrets.scim_token.clone(), ..Scim2ServerOptions::default() };
         let company = Company::small();
-        narrator.begin(match setting.context {
+        narrator.begin(match setting.existing {
             None => "Starting Kubernetes (etcd and kube-apiserver), OpenLDAP and a SCIM service",
             Some(_) => "Starting OpenLDAP and a SCIM service beside your cluster",
         });
         let (cluster, slapd, scim) = tokio::try_join!(
             async {
-                match &setting.context {
+                match &setting.existing {
                     None => Cluster::own().await,
-                    Some(context) => Cluster::existing(context, &folder).await,
+                    Some(existing) => Cluster::existing(existing, &folder).await,
                 }
             },
             Slapd::start(&slapd, &company),
@@ -278,7 +279,7 @@ impl<'n> Stage<'n> {
 
     /// Removes what the story made in a cluster that is not its own; of its own nothing would be left anyway.
     pub async fn clear(&mut self) -> Result<()> {
-        if self.setting.context.is_none() {
+        if self.setting.existing.is_none() {
             return Ok(());
         }
         self.narrator.begin("Removing everything from your cluster again");

@@ -7,9 +7,10 @@ mod canaries;
 mod personal;
 
 use anyhow::Result;
+use directory_sync_tests::peers::control_plane::ControlPlane;
 use directory_sync_tests::peers::operator;
 use directory_sync_tests::peers::slapd::READER_DN;
-use directory_sync_tests::story::{NAMESPACE, Recording, Secrets, Setting, Stage, tell};
+use directory_sync_tests::story::{Existing, NAMESPACE, Recording, Secrets, Setting, Stage, tell};
 use secrecy::ExposeSecret;
 
 use canaries::{Canary, Place};
@@ -25,7 +26,7 @@ async fn the_story_comes_to_its_end_and_shows_neither_a_secret_nor_in_its_logs_a
     let mut recording = Recording::default();
     let setting = Setting {
         program: tokio::task::spawn_blocking(operator::program).await??,
-        context: None,
+        existing: None,
         secrets: Secrets { ldap_password: LDAP_PASSWORD.into(), scim_token: SCIM_TOKEN.into() },
         chart_values: vec!["log.level=debug".to_owned()],
     };
@@ -53,6 +54,37 @@ async fn the_story_comes_to_its_end_and_shows_neither_a_secret_nor_in_its_logs_a
     assert!(log.lines().count() > 10, "the operator logs next to nothing:\n{log}");
     let personal = personal::above_debug(log);
     assert!(personal.is_empty(), "people in the log above debug level:\n{}", personal.join("\n"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_was_there_before_is_afterwards_as_it_was() -> Result<()> {
+    let control_plane = ControlPlane::start_with_node().await?;
+    let setting = async || {
+        let kubeconfig = Some(control_plane.kubeconfig().to_owned());
+        anyhow::Ok(Setting {
+            program: tokio::task::spawn_blocking(operator::program).await??,
+            existing: Some(Existing { context: "test".to_owned(), kubeconfig }),
+            secrets: Secrets::random()?,
+            chart_values: Vec::new(),
+        })
+    };
+    let kinds = "crds,namespaces,clusterroles,clusterrolebindings,\
+                 validatingadmissionpolicies,validatingadmissionpolicybindings";
+    let before = control_plane.kubectl(&["get", kinds, "-o", "name"]).await?;
+    let mut recording = Recording::default();
+    let mut stage = Stage::set(&mut recording, setting().await?).await?;
+    let told = tell(&mut stage).await;
+
+    let mut other = Recording::default();
+    let refusal = Stage::set(&mut other, setting().await?).await.err().map(|error| error.to_string());
+    assert!(refusal.is_some_and(|refusal| refusal.contains("has the kinds of directorysync.dev already")));
+
+    stage.clear().await?;
+    drop(stage);
+    println!("{}", recording.text());
+    told?;
+    assert_eq!(control_plane.kubectl(&["get", kinds, "-o", "name"]).await?, before);
     Ok(())
 }
 

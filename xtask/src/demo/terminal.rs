@@ -54,6 +54,10 @@ impl Narrator for Terminal {
     }
 
     fn say(&mut self, text: &str) {
+        // A step that was broken off leaves no mark.
+        if let Some(spinner) = self.running.take().and_then(|running| running.spinner) {
+            spinner.finish_and_clear();
+        }
         println!();
         wrapped(text, WIDTH, "").iter().for_each(|line| println!("{line}"));
     }
