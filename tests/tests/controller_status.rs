@@ -93,7 +93,7 @@ async fn a_stalled_resource_runs_again_when_its_secret_is_mended() -> Result<()>
     assert_eq!(status.next_run_time, None);
     let errors = "directorysync_reconcile_errors_total";
     let line = format!("{errors}{{controller=\"directorysync\",reason=\"SourceAuthFailed\",retryable=\"false\"}} 1");
-    assert_eq!(running.metric(errors).await?, [line.clone()]);
+    assert_eq!(running.metric(errors).await?, std::slice::from_ref(&line));
     // The check is due every second here; it finds the same Secret and does nothing.
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(running.metric(errors).await?, [line]);

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops where it fails")]
 
-use directory_sync_api::{DirectorySync, DirectorySyncPlan, DirectorySyncState, generated_files};
+mod controller;
+
+use directory_sync_api::{DirectorySync, DirectorySyncPlan, DirectorySyncState};
 use directory_sync_controller::store::{Plans, States};
 use directory_sync_core::capabilities::{Capabilities, Field, Fields};
 use directory_sync_core::confirm;
@@ -13,26 +15,19 @@ use directory_sync_core::read::{CompleteRead, Next, Read, ReadCaps, Side};
 use directory_sync_core::rules::Rules;
 use directory_sync_core::snapshot::{Counts, UserRecord};
 use directory_sync_core::state::{Bindings, State, Times};
-use directory_sync_tests::peers::control_plane::ControlPlane;
 use jiff::Timestamp;
 use kube::api::{DeleteParams, ListParams};
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 
-const NAMESPACE: &str = "identity";
-
-/// A control plane with our kinds and one resource.
-async fn cluster() -> (ControlPlane, DirectorySync) {
-    let cluster = ControlPlane::start().await.unwrap();
-    for (_, manifest) in generated_files().into_iter().filter(|(path, _)| path.starts_with("crds/directorysync")) {
-        cluster.kubectl_with_input(&["apply", "--server-side", "-f", "-"], &manifest).await.unwrap();
-    }
-    cluster.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await.unwrap();
-    cluster.create_namespace(NAMESPACE).await.unwrap();
+/// A namespace with one resource.
+async fn namespace(name: &str) -> (Client, DirectorySync) {
+    let control_plane = &controller::shared().await.unwrap().control_plane;
+    control_plane.create_namespace(name).await.unwrap();
     let example = include_str!("../../examples/openldap-to-scim.yaml");
-    cluster.kubectl_with_input(&["-n", NAMESPACE, "apply", "-f", "-"], example).await.unwrap();
-    let syncs: Api<DirectorySync> = Api::namespaced(cluster.client().await.unwrap(), NAMESPACE);
-    let sync = syncs.get("staff").await.unwrap();
-    (cluster, sync)
+    control_plane.kubectl_with_input(&["-n", name, "apply", "-f", "-"], example).await.unwrap();
+    let client = control_plane.client().await.unwrap();
+    let syncs: Api<DirectorySync> = Api::namespaced(client.clone(), name);
+    (client, syncs.get("staff").await.unwrap())
 }
 
 fn state(people: usize) -> State {
@@ -80,9 +75,8 @@ async fn with_judgement<T>(people: &[&str], look: impl AsyncFnOnce(&Judgement<'_
 
 #[tokio::test]
 async fn a_state_is_read_as_it_was_written_and_only_the_valid_parts_stay() {
-    let (cluster, sync) = cluster().await;
-    let client = cluster.client().await.unwrap();
-    let states = States::new(client.clone(), NAMESPACE);
+    let (client, sync) = namespace("written").await;
+    let states = States::new(client.clone(), "written");
     let nothing = states.load(&sync).await.unwrap();
     assert!(nothing.state.is_new());
 
@@ -91,7 +85,7 @@ async fn a_state_is_read_as_it_was_written_and_only_the_valid_parts_stay() {
     states.save(&sync, &first, state(4)).await.unwrap();
     assert_eq!(states.load(&sync).await.unwrap().state, state(4));
 
-    let objects: Api<DirectorySyncState> = Api::namespaced(client, NAMESPACE);
+    let objects: Api<DirectorySyncState> = Api::namespaced(client, "written");
     assert_eq!(objects.list(&ListParams::default()).await.unwrap().items.len(), 2, "the head and one part");
 
     let late = states.save(&sync, &first, state(5)).await.unwrap_err();
@@ -101,12 +95,11 @@ async fn a_state_is_read_as_it_was_written_and_only_the_valid_parts_stay() {
 
 #[tokio::test]
 async fn a_state_with_a_missing_part_is_an_error_and_not_a_new_state() {
-    let (cluster, sync) = cluster().await;
-    let client = cluster.client().await.unwrap();
-    let states = States::new(client.clone(), NAMESPACE);
+    let (client, sync) = namespace("missing-part").await;
+    let states = States::new(client.clone(), "missing-part");
     let nothing = states.load(&sync).await.unwrap();
     states.save(&sync, &nothing, state(3)).await.unwrap();
-    let objects: Api<DirectorySyncState> = Api::namespaced(client, NAMESPACE);
+    let objects: Api<DirectorySyncState> = Api::namespaced(client, "missing-part");
     let all = objects.list(&ListParams::default()).await.unwrap();
     let part = all.items.iter().find(|object| object.spec.part.is_some()).unwrap();
     objects.delete(&part.name_any(), &DeleteParams::default()).await.unwrap();
@@ -115,9 +108,8 @@ async fn a_state_with_a_missing_part_is_an_error_and_not_a_new_state() {
 
 #[tokio::test]
 async fn what_was_kept_for_a_deleted_resource_of_the_same_name_is_not_taken_over() {
-    let (cluster, sync) = cluster().await;
-    let client = cluster.client().await.unwrap();
-    let (states, plans) = (States::new(client.clone(), NAMESPACE), Plans::new(client.clone(), NAMESPACE));
+    let (client, sync) = namespace("successor").await;
+    let (states, plans) = (States::new(client.clone(), "successor"), Plans::new(client.clone(), "successor"));
     let nothing = states.load(&sync).await.unwrap();
     states.save(&sync, &nothing, state(3)).await.unwrap();
     let mut successor = sync.clone();
@@ -125,7 +117,7 @@ async fn what_was_kept_for_a_deleted_resource_of_the_same_name_is_not_taken_over
     let nothing = states.load(&successor).await.unwrap();
     assert!(nothing.state.is_new(), "it is about to be collected as garbage");
     states.save(&successor, &nothing, state(3)).await.unwrap();
-    let objects: Api<DirectorySyncState> = Api::namespaced(client.clone(), NAMESPACE);
+    let objects: Api<DirectorySyncState> = Api::namespaced(client.clone(), "successor");
     for object in objects.list(&ListParams::default()).await.unwrap() {
         assert_eq!(Some(&object.owner_references()[0].uid), successor.metadata.uid.as_ref());
     }
@@ -135,7 +127,7 @@ async fn what_was_kept_for_a_deleted_resource_of_the_same_name_is_not_taken_over
             plans.store(owner, judgement, rules, &[]).await.unwrap();
         })
         .await;
-        let objects: Api<DirectorySyncPlan> = Api::namespaced(client.clone(), NAMESPACE);
+        let objects: Api<DirectorySyncPlan> = Api::namespaced(client.clone(), "successor");
         let parts = objects.list(&ListParams::default()).await.unwrap().items;
         assert_eq!((parts.len(), Some(&parts[0].owner_references()[0].uid)), (1, owner.metadata.uid.as_ref()));
     }
@@ -143,9 +135,8 @@ async fn what_was_kept_for_a_deleted_resource_of_the_same_name_is_not_taken_over
 
 #[tokio::test]
 async fn a_plan_counts_as_stored_when_its_last_part_is() {
-    let (cluster, sync) = cluster().await;
-    let client = cluster.client().await.unwrap();
-    let plans = Plans::new(client.clone(), NAMESPACE);
+    let (client, sync) = namespace("last-part").await;
+    let plans = Plans::new(client.clone(), "last-part");
     let (digest, stored) = with_judgement(&["ada", "grace"], async |judgement, rules| {
         let stored = plans.store(&sync, judgement, rules, &[]).await.unwrap();
         let again = plans.store(&sync, judgement, rules, &[]).await.unwrap();
@@ -158,7 +149,7 @@ async fn a_plan_counts_as_stored_when_its_last_part_is() {
     assert_eq!(document.operations.len(), 2);
     assert_eq!(document.header.digest.to_string(), digest);
 
-    let objects: Api<DirectorySyncPlan> = Api::namespaced(client, NAMESPACE);
+    let objects: Api<DirectorySyncPlan> = Api::namespaced(client, "last-part");
     let part = objects.get(&format!("{}-1", stored.name)).await.unwrap();
     assert_eq!(part.owner_references()[0].name, "staff");
     objects.delete(&part.name_any(), &DeleteParams::default()).await.unwrap();
@@ -176,11 +167,10 @@ async fn store(plans: &Plans, sync: &DirectorySync, people: &[&str], awaited: &[
 
 #[tokio::test]
 async fn room_is_made_by_the_oldest_plans_and_last_by_those_that_approvals_name() {
-    let (cluster, sync) = cluster().await;
-    let client = cluster.client().await.unwrap();
-    let (awaited, size) = store(&Plans::new(client.clone(), NAMESPACE), &sync, &["ada"], &[]).await;
+    let (client, sync) = namespace("room").await;
+    let (awaited, size) = store(&Plans::new(client.clone(), "room"), &sync, &["ada"], &[]).await;
     let keep = [awaited.clone()];
-    let room_for_three = Plans::with_room(client, NAMESPACE, 3 * size + size / 2);
+    let room_for_three = Plans::with_room(client, "room", 3 * size + size / 2);
     let mut digests = Vec::new();
     for name in ["bob", "cat", "dan", "eve"] {
         // Ages are whole seconds.
@@ -199,8 +189,8 @@ async fn room_is_made_by_the_oldest_plans_and_last_by_those_that_approvals_name(
 
 #[tokio::test]
 async fn of_a_plan_that_is_too_large_the_most_dangerous_part_is_kept_and_it_says_so() {
-    let (cluster, sync) = cluster().await;
-    let plans = Plans::with_room(cluster.client().await.unwrap(), NAMESPACE, 600 * 1024);
+    let (client, sync) = namespace("too-large").await;
+    let plans = Plans::with_room(client, "too-large", 600 * 1024);
     let names: Vec<_> = (0..20_000).map(|number| format!("p{number}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let (digest, stored) = with_judgement(&names, async |judgement, rules| {

@@ -63,6 +63,11 @@ pub const SECTIONS: &[Section] = &[
                 "The target did not do some of the changes.",
                 "Look at `status.lastApplied.failures`; the next run tries again what is still wanted.",
             ),
+            reason(
+                "InternalError",
+                "A mistake in the operator itself ended the run.",
+                "Report it with the lines of the log before it; the run is repeated with growing pauses.",
+            ),
             reason("Failed", "A failure without a name of its own.", "The message of the condition says more."),
         ],
     },

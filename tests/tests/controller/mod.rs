@@ -168,11 +168,14 @@ fn branch(name: &str, people: usize) -> String {
     for number in 0..people {
         ldif += &person(name, &format!("p{number}"));
     }
-    let members: String = (0..people).map(|number| format!("member: uid=p{number},{base}\n")).collect();
-    ldif + &format!(
+    ldif += &format!(
         "dn: cn=all,{base}\nobjectClass: groupOfNames\nobjectClass: mailRecipient\ncn: all\n\
-         mail: all@{name}.example.com\n{members}\n"
-    )
+         mail: all@{name}.example.com\n"
+    );
+    for number in 0..people {
+        ldif += &format!("member: uid=p{number},{base}\n");
+    }
+    ldif
 }
 
 /// A person in the branch of a test.

@@ -4,7 +4,7 @@ use super::pass::{Look, until};
 use crate::backoff::{Attempt, Standing, later};
 use crate::connect::Versions;
 use crate::metrics::Ended;
-use crate::reconcile::{Done, ReconcileError, Run, report};
+use crate::reconcile::{Done, ReconcileError, Run, contained, report};
 use crate::schedule::{Schedule, ScheduleError};
 use crate::{events::News, status};
 use directory_sync_api::conditions::{Outcome, READY, find};
@@ -45,7 +45,7 @@ impl Look<'_> {
         let mut versions = Versions::default();
         let run = Run::new(&sync, context.client.clone(), context.metrics.clone(), context.stop.clone());
         let result = match &schedule {
-            Ok(_) => Box::pin(run.perform(&mut versions, &context.exclusive)).await,
+            Ok(_) => contained(Box::pin(run.perform(&mut versions, &context.exclusive))).await,
             Err(error) => Err(error.clone().into()),
         };
         let conclusion = match result {

@@ -8,6 +8,8 @@ use crate::store::StoreError;
 use directory_sync_api::conditions::{Cause, Health};
 use directory_sync_api::convert::ConvertError;
 use directory_sync_core::disposition::{Classified, Disposition};
+use futures::FutureExt as _;
+use std::panic::AssertUnwindSafe;
 
 /// Why a run did not come to its end. The plan before it still stands.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,12 @@ pub enum ReconcileError {
     /// The resource is another than when the run began.
     #[error("the resource was changed while the run was under way, so nothing was sent; the next run follows at once")]
     Superseded,
+    /// A mistake in the operator itself.
+    #[error(
+        "a mistake in the operator itself ended the run; please report it with the lines of the log before this one. \
+         Other resources go on"
+    )]
+    Panicked,
     /// The operator ends.
     #[error("the operator ends, so nothing was sent; the next run follows when it is back")]
     Stopped,
@@ -54,7 +62,7 @@ impl ReconcileError {
             Self::Mapped(error) => Some(error),
             Self::Store(error) => Some(error),
             Self::Cluster(error) => Some(error),
-            Self::Superseded | Self::Stopped => None,
+            Self::Superseded | Self::Stopped | Self::Panicked => None,
         }
     }
 
@@ -91,8 +99,29 @@ impl Classified for ReconcileError {
     fn reason(&self) -> &'static str {
         match self.inner() {
             Some(error) => error.reason(),
-            None if matches!(self, Self::Stopped) => "Stopped",
-            None => "SpecChanged",
+            None => match self {
+                Self::Stopped => "Stopped",
+                Self::Panicked => "InternalError",
+                _ => "SpecChanged",
+            },
         }
+    }
+}
+
+/// Makes a panic an error like any other, so that a mistake that one resource brings to light does not end the runs of
+/// all others. Nothing is shared that half a run could leave behind: whoever holds a lock or a permit gives it back.
+pub async fn contained<T>(run: impl Future<Output = Result<T, ReconcileError>>) -> Result<T, ReconcileError> {
+    AssertUnwindSafe(run).catch_unwind().await.unwrap_or(Err(ReconcileError::Panicked))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_failed_run_that_is_tried_again() {
+        let error = contained::<()>(async { panic!("a mistake") }).await.unwrap_err();
+        assert_eq!((error.reason(), error.disposition()), ("InternalError", Disposition::Retry));
+        assert!(!error.is_interruption());
     }
 }

@@ -8,7 +8,7 @@ pub mod mapped;
 pub mod read;
 pub mod report;
 
-pub use error::ReconcileError;
+pub use error::{ReconcileError, contained};
 
 use crate::cluster::{call, found};
 use crate::connect::{KubernetesReferences, Versions, connect, target_identity};
