@@ -6,15 +6,25 @@
 mod google;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use base64::Engine;
+use directory_sync_api::DirectorySync;
+use directory_sync_api::admission::admit;
+use directory_sync_controller::connect::{Kind, ReferenceError, Referenced, References, Versions, connect};
 use directory_sync_core::Disposition;
 use directory_sync_core::confirm::{Finding, Lookup};
 use directory_sync_core::disposition::Classified;
 use directory_sync_core::mapping::Value as From;
+use directory_sync_core::snapshot::{Group, MemberKind, Snapshot, User};
 use directory_sync_sources::Source;
 use directory_sync_sources::google::{Credentials, GoogleConfig, GoogleSource, Groups};
-use directory_sync_tests::google_directory::{CUSTOMER, GoogleDirectory, PROVIDER, SCOPES, Tenant, WORKLOAD_TOKEN};
+use directory_sync_targets::Unobserved;
+use directory_sync_tests::google_directory::{
+    CUSTOMER, ClientLibrary, Discovery, GoogleDirectory, PROVIDER, SCOPES, Tenant, WORKLOAD_TOKEN,
+};
 use google::{addresses, config, members, read, user_mapping, user_mapping_spec};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// 7 people and 3 groups, read 3 at a time.
@@ -31,6 +41,25 @@ async fn company() -> (GoogleDirectory, Vec<String>, Vec<String>) {
     let directory = GoogleDirectory::start(tenant).await.unwrap();
     directory.page_by(3);
     (directory, people, groups)
+}
+
+/// What Google says about the Directory API.
+fn discovery() -> Discovery {
+    let documents = ClientLibrary::installed().unwrap().documents().unwrap();
+    Discovery::read(&documents, "admin.directory_v1").unwrap()
+}
+
+/// Ids of the members of a group.
+fn member_ids<'s>(snapshot: &'s Snapshot, group: &Group<'s>) -> BTreeSet<&'s str> {
+    let id = |member| match member {
+        MemberKind::User(row) => snapshot.user(row).id(),
+        MemberKind::Group(row) => snapshot.group(row).id(),
+    };
+    group.members().iter().map(|member| id(member.kind())).collect()
+}
+
+fn decoded(text: &str) -> Vec<u8> {
+    base64::engine::general_purpose::STANDARD.decode(text).unwrap()
 }
 
 #[tokio::test]
@@ -93,7 +122,7 @@ async fn googles_own_client_library_reads_the_same() {
         assert_eq!(theirs["groups"][group.id()], group.address());
         let theirs: BTreeSet<&str> =
             theirs["members"][group.id()].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
-        assert_eq!(google::member_ids(snapshot, &group), theirs);
+        assert_eq!(member_ids(snapshot, &group), theirs);
     }
 }
 
@@ -135,7 +164,7 @@ async fn a_key_in_pkcs12_serves_as_well_with_googles_password_and_with_another()
         let argument = json!({ "private_key": directory.key().unwrap().0, "password": password });
         let library = directory.library().clone();
         let file = tokio::task::spawn_blocking(move || library.run("p12", &argument)).await.unwrap().unwrap();
-        let file = google::decoded(file.as_str().unwrap());
+        let file = decoded(file.as_str().unwrap());
         let with = |password: &str| GoogleConfig {
             credentials: Credentials::P12Key {
                 file: file.clone().into(),
@@ -192,7 +221,7 @@ async fn who_is_suspended_or_archived_is_inactive() {
         tenant.user_mut(&people[1]).unwrap()["archived"] = json!(true);
     });
     let world = read(&config(&directory)).await.unwrap();
-    let inactive: Vec<_> = world.snapshot().users().filter(|user| !user.active()).map(|user| user.id()).collect();
+    let inactive: Vec<_> = world.snapshot().users().filter(|user| !user.active()).map(User::id).collect();
     assert_eq!(inactive, [&people[0], &people[1]]);
 }
 
@@ -228,7 +257,7 @@ async fn custom_schemas_and_lists_are_mapped_as_they_are_and_by_expressions() {
 
 #[test]
 fn every_field_that_google_has_can_be_mapped_and_no_other() {
-    let discovery = google::discovery();
+    let discovery = discovery();
     // What is written and never read, or says nothing about the person.
     let useless = ["hashFunction", "kind", "password", "thumbnailPhotoEtag"];
     for field in discovery.fields("User") {
@@ -243,7 +272,7 @@ fn every_field_that_google_has_can_be_mapped_and_no_other() {
 
 #[test]
 fn the_judge_refuses_what_google_does_not_document() {
-    let discovery = google::discovery();
+    let discovery = discovery();
     let list = discovery.method("GET", "/admin/directory/v1/users").unwrap();
     let query = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
     for (name, value, sound) in [
@@ -318,6 +347,42 @@ async fn a_group_of_everybody_has_everybody() {
     assert_eq!(members(world.snapshot(), "empty@example.com").len(), 7);
     let only = GoogleConfig { only_groups: vec!["empty@example.com".to_owned()], ..config(&directory) };
     assert_eq!(read(&only).await.unwrap().snapshot().user_count(), 7);
+}
+
+/// The Secrets of the example.
+struct Secrets(String);
+
+#[async_trait::async_trait]
+impl References for Secrets {
+    async fn get(&self, _: Kind, name: &str) -> Result<Option<Referenced>, ReferenceError> {
+        let (key, value) = if name == "google-reader" { ("key.json", &*self.0) } else { ("token", "target-token") };
+        let values = [(key.to_owned(), value.as_bytes().to_vec().into())].into();
+        Ok(Some(Referenced { version: "1".to_owned(), values }))
+    }
+}
+
+#[tokio::test]
+async fn the_example_leads_to_the_directory() {
+    let (directory, people, _) = company().await;
+    directory.change(|tenant| {
+        tenant.group("contractors@example.com");
+        tenant.user_mut(&people[0]).unwrap()["customSchemas"] = json!({ "Employment": { "costCenter": "CC-1" } });
+    });
+    let example = std::fs::read_to_string("../examples/google-to-scim.yaml").unwrap();
+    let mut documents = serde_yaml::Deserializer::from_str(&example).map(|one| Value::deserialize(one).unwrap());
+    let mut sync = documents.find(|document| document["kind"] == "DirectorySync").unwrap();
+    let google = &mut sync["spec"]["source"]["google"];
+    google["delegatedAdmin"] = json!("admin@example.com");
+    google["baseURL"] = json!(directory.url());
+    google["tls"] = json!({ "plaintext": "AllowTokenInClearText" });
+    let sync: DirectorySync = admit(sync).unwrap();
+    let secrets = Secrets(directory.key_file().unwrap());
+    let connection = connect(&sync.spec, &secrets, &mut Versions::default(), Arc::new(Unobserved)).await.unwrap();
+    assert_eq!(connection.source.kind(), "google");
+    let world = connection.source.read().await.unwrap();
+    let ada = world.snapshot().users().find(|user| user.id() == people[0]).unwrap();
+    assert_eq!(ada.attributes().collect::<Vec<_>>(), [("costCenter", "CC-1")]);
+    assert_eq!((world.snapshot().user_count(), world.snapshot().group_count()), (5, 3));
 }
 
 #[tokio::test]

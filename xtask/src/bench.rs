@@ -22,6 +22,8 @@ enum Subject {
     Mapping,
     /// Reading from a real directory server, against `ldapsearch`.
     Ldap,
+    /// Reading a simulated Google directory, against its pacing.
+    Google,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -29,6 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Subject::Plan => ("directory-sync-core", "plan_bench"),
         Subject::Mapping => ("directory-sync-core", "mapping_bench"),
         Subject::Ldap => ("directory-sync-tests", "ldap_bench"),
+        Subject::Google => ("directory-sync-tests", "google_bench"),
     };
     let status = cargo(&["run", "--release", "--package", package, "--example", example, "--"])?
         .args(&arguments.arguments)

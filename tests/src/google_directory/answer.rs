@@ -157,9 +157,10 @@ fn called(
     let tenant = &world.tenant;
     let get = |name: &str| query.get(name).map(String::as_str);
     let key = path.values().next().map(String::as_str).unwrap_or_default();
-    let list = |kind: &str, list: &[Value], default: usize| {
+    let list = |kind: &str, list: &[&Value], default: usize| {
         let asked = get("maxResults").and_then(|most| most.parse().ok()).unwrap_or(default);
         let (items, next) = tenant::page(list, kind, asked.min(world.most_per_page), get("pageToken"))?;
+        let items: Vec<Value> = items.into_iter().map(|item| projected(item.clone(), query)).collect();
         let mut body = json!({ "kind": format!("admin#directory#{kind}"), "etag": "\"simulated\"" });
         if !items.is_empty() {
             body[kind] = items.into();
@@ -177,17 +178,13 @@ fn called(
         }
     }
     match id {
-        "directory.users.list" => {
-            let users = tenant::users(tenant, get("domain"), get("query"))?;
-            let users: Vec<_> = users.into_iter().map(|user| projected(user, query)).collect();
-            list("users", &users, 100).map(Some)
-        }
+        "directory.users.list" => list("users", &tenant::users(tenant, get("domain"), get("query"))?, 100).map(Some),
         "directory.users.get" => Ok(tenant.find_user(key).cloned().map(|user| projected(user, query))),
         "directory.groups.list" => list("groups", &tenant::groups(tenant, get("domain"), get("query"))?, 200).map(Some),
         "directory.groups.get" => Ok(tenant.find_group(key).cloned()),
         "directory.members.list" => {
             let members = tenant.find_group(key).and_then(|group| tenant.members.get(group["id"].as_str()?));
-            members.map(|members| list("members", members, 200)).transpose()
+            members.map(|members| list("members", &members.iter().collect::<Vec<_>>(), 200)).transpose()
         }
         _ => anyhow::bail!("{id} is not simulated"),
     }

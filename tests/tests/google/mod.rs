@@ -5,14 +5,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
 use directory_sync_core::mapping::{GroupMapping, GroupMappingSpec, UserMapping, UserMappingSpec, Value};
 use directory_sync_core::read::{CompleteRead, ReadCaps, SourceSide};
-use directory_sync_core::snapshot::{Group, MemberKind, Snapshot};
+use directory_sync_core::snapshot::{MemberKind, Snapshot};
 use directory_sync_sources::google::{
     Backoff, Credentials, Endpoints, GoogleConfig, GoogleError, GoogleSource, Groups, Timeouts,
 };
-use directory_sync_tests::google_directory::{ClientLibrary, Discovery, GoogleDirectory, ServiceAccount};
+use directory_sync_tests::google_directory::{GoogleDirectory, ServiceAccount};
 
 /// The whole directory, with the pauses of a test.
 pub(crate) fn config(directory: &GoogleDirectory) -> GoogleConfig {
@@ -38,12 +37,6 @@ pub(crate) fn config_for(base: &str, key_file: &str) -> GoogleConfig {
         backoff: Backoff { first: Duration::from_millis(5), longest: Duration::from_millis(20), times: 3 },
         caps: ReadCaps::default(),
     }
-}
-
-/// What Google says about the Directory API.
-pub(crate) fn discovery() -> Discovery {
-    let documents = ClientLibrary::installed().unwrap().documents().unwrap();
-    Discovery::read(&documents, "admin.directory_v1").unwrap()
 }
 
 /// A key file of nobody.
@@ -114,17 +107,4 @@ pub(crate) fn members(snapshot: &Snapshot, group: &str) -> Vec<String> {
     };
     let members: BTreeSet<_> = group.members().iter().map(|member| address(member.kind())).collect();
     members.into_iter().collect()
-}
-
-/// Ids of the members of a group.
-pub(crate) fn member_ids<'s>(snapshot: &'s Snapshot, group: &Group<'s>) -> BTreeSet<&'s str> {
-    let id = |member| match member {
-        MemberKind::User(row) => snapshot.user(row).id(),
-        MemberKind::Group(row) => snapshot.group(row).id(),
-    };
-    group.members().iter().map(|member| id(member.kind())).collect()
-}
-
-pub(crate) fn decoded(text: &str) -> Vec<u8> {
-    base64::engine::general_purpose::STANDARD.decode(text).unwrap()
 }
