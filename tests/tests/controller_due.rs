@@ -99,10 +99,11 @@ async fn one_bad_resource_keeps_no_other_from_running() -> Result<()> {
     let running = scene.start().await?;
     let good = scene.resources.settled(STAFF).await?;
     assert_eq!((ready(&good).0, scene.people().await?), ("True", 2));
-    for (name, reason) in [("nowhere", "SourceBaseNotFound"), ("unknown", "ReferenceNotFound")] {
+    let bad = [("nowhere", "SourceBaseNotFound", "Reconciling"), ("unknown", "ReferenceNotFound", "Stalled")];
+    for (name, reason, standing) in bad {
         let bad = scene.resources.settled(name).await?;
         assert_eq!((ready(&bad).0, ready(&bad).1), ("False", reason));
-        assert!(condition(&bad, "Stalled").is_some(), "{name}");
+        assert!(condition(&bad, standing).is_some(), "{name}");
     }
     assert_eq!(ready(&scene.resources.run(STAFF).await?).0, "True");
     running.stop().await
