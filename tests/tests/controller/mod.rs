@@ -164,18 +164,16 @@ impl Scene {
 /// People `p0`, `p1`, … and a group of all of them.
 fn branch(name: &str, people: usize) -> String {
     let base = format!("ou={name},dc=example,dc=com");
-    let mut ldif = format!("dn: {base}\nobjectClass: organizationalUnit\nou: {name}\n\n");
-    for number in 0..people {
-        ldif += &person(name, &format!("p{number}"));
-    }
-    ldif += &format!(
+    let group = format!(
         "dn: cn=all,{base}\nobjectClass: groupOfNames\nobjectClass: mailRecipient\ncn: all\n\
-         mail: all@{name}.example.com\n"
+         mail: all@{name}.example.com"
     );
-    for number in 0..people {
-        ldif += &format!("member: uid=p{number},{base}\n");
-    }
-    ldif
+    let entries = (0..people).map(|number| person(name, &format!("p{number}")));
+    let members = (0..people).map(|number| format!("member: uid=p{number},{base}"));
+    let unit = format!("dn: {base}\nobjectClass: organizationalUnit\nou: {name}\n\n");
+    [unit].into_iter().chain(entries).collect::<String>()
+        + &[group].into_iter().chain(members).collect::<Vec<_>>().join("\n")
+        + "\n"
 }
 
 /// A person in the branch of a test.
