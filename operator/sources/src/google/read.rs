@@ -1,6 +1,7 @@
-//! Reading everything, page by page, into columns: groups first, because they may decide who counts, then people.
+//! Reading everything, page by page, into columns. Groups come first, because they may decide who counts.
 
 use super::attribute::Object;
+use super::client::Page;
 use super::config::GoogleConfig;
 use super::customer::Customer;
 use super::directory::{Directory, Member, MemberKind, text};
@@ -10,8 +11,9 @@ use super::scope::Scope;
 use directory_sync_core::mapping::Entry;
 use directory_sync_core::read::{CompleteRead, Next, Read, Section, SourceSide};
 use directory_sync_core::snapshot::{GroupRecord, GroupRow, Reference, UserRecord};
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use std::borrow::Cow;
+use std::pin::pin;
 
 /// Reads groups and people. Only when every list came to the end that Google announces is there a snapshot.
 pub(super) async fn read(
@@ -21,19 +23,31 @@ pub(super) async fn read(
 ) -> Result<CompleteRead<SourceSide>, GoogleError> {
     let read = Read::start(config.caps);
     let mut reader = Reader { directory, config, customer, read, everybody: Vec::new() };
-    let mut scope = None;
-    if !config.only_groups.is_empty() {
-        let mut found = Scope::read(directory, &config.only_groups, config.caps).await?;
-        let groups = std::mem::take(&mut found.groups);
+    if config.only_groups.is_empty() {
+        let groups = if config.groups.is_some() { reader.groups().await? } else { Vec::new() };
+        reader.members_and_people(groups, None).await?;
+    } else {
+        let mut scope = Scope::read(directory, &config.only_groups, config.caps).await?;
+        let groups = std::mem::take(&mut scope.groups);
         if config.groups.is_some() {
             reader.groups_in_scope(groups)?;
         }
-        scope = Some(found);
-    } else if config.groups.is_some() {
-        reader.all_groups().await?;
+        reader.members_and_people(Vec::new(), Some(&scope)).await?;
     }
-    reader.people(scope.as_ref()).await?;
     Ok(reader.read.finish()?)
+}
+
+/// A group whose members are to be read.
+struct Listed {
+    row: GroupRow,
+    name: String,
+    id: String,
+}
+
+/// What comes of several requests at once.
+enum Part {
+    Members(Listed, Result<Vec<Member>, GoogleError>),
+    People(Result<Page, GoogleError>),
 }
 
 struct Reader<'r> {
@@ -63,36 +77,65 @@ impl Reader<'_> {
         Ok(self.read.page(section, Next::End)?)
     }
 
-    /// Takes all groups that the query selects, and then the members of each, several at a time.
-    async fn all_groups(&mut self) -> Result<(), GoogleError> {
+    /// Takes all groups that the query selects, without their members.
+    async fn groups(&mut self) -> Result<Vec<Listed>, GoogleError> {
         let section = self.read.open("the groups");
         let mut groups = Vec::new();
         let mut token: Option<String> = None;
         loop {
             let page = self.directory.groups(token.as_deref(), None).await?;
             for group in &page.items {
-                groups.extend(self.group(section, group)?.map(|(row, name)| (row, name, text(group, "id").to_owned())));
+                let id = text(group, "id").to_owned();
+                groups.extend(self.group(section, group)?.map(|(row, name)| Listed { row, name, id }));
             }
             let Some(next) = page.next else { break };
             self.read.page(section, Next::Page(next.as_bytes()))?;
             token = Some(next);
         }
         self.read.page(section, Next::End)?;
+        Ok(groups)
+    }
+
+    /// Takes the members of these groups, several groups at a time, and meanwhile all people who are in scope: their
+    /// pages come one after the other, and most of the time for each is spent waiting.
+    async fn members_and_people(&mut self, groups: Vec<Listed>, scope: Option<&Scope>) -> Result<(), GoogleError> {
         let (directory, caps) = (self.directory, self.config.caps);
-        let mut found = futures::stream::iter(groups)
-            .map(|(row, name, id)| async move { (row, name, all_members(directory, &id, caps).await) })
+        let members = stream::iter(groups)
+            .map(|group| async move {
+                let members = all_members(directory, &group.id, caps).await;
+                Part::Members(group, members)
+            })
             .buffer_unordered(CONCURRENT);
-        while let Some((row, name, members)) = found.next().await {
-            match members {
-                Ok(members) => self.members(row, &name, Some(members))?,
-                Err(error) if are_withheld(&error) => {
-                    tracing::warn!(%error, "the members of a group are unknown");
-                    self.members(row, &name, None)?;
+        let people = stream::unfold(Some(None::<String>), |token| async move {
+            let page = directory.users(token?.as_deref(), None).await;
+            let next = page.as_ref().ok().and_then(|page| page.next.clone());
+            Some((Part::People(page), next.map(Some)))
+        });
+        let mut parts = pin!(stream::select(members, people));
+        let section = self.read.open("the users");
+        let mut record = UserRecord::default();
+        let mut everybody: Vec<Reference> = Vec::new();
+        while let Some(part) = parts.next().await {
+            match part {
+                Part::Members(group, Ok(members)) => self.members(group.row, &group.name, Some(members))?,
+                Part::Members(group, Err(error)) if are_withheld(&error) => {
+                    tracing::debug!(%error, "the members of a group are unknown");
+                    self.members(group.row, &group.name, None)?;
                 }
-                Err(error) => return Err(error),
+                Part::Members(_, Err(error)) | Part::People(Err(error)) => return Err(error),
+                Part::People(Ok(page)) => {
+                    for user in &page.items {
+                        self.customer.check(text(user, "customerId"))?;
+                        if scope.is_none_or(|scope| scope.has_person(text(user, "id"), text(user, "customerId"))) {
+                            everybody.extend(self.person(section, user, &mut record)?);
+                        }
+                    }
+                    let next = page.next.as_deref().map_or(Next::End, |next| Next::Page(next.as_bytes()));
+                    self.read.page(section, next)?;
+                }
             }
         }
-        Ok(())
+        self.everybody_in_groups(&everybody)
     }
 
     /// Takes one group; `None` if it has no id.
@@ -133,28 +176,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Takes all people who are in scope.
-    async fn people(&mut self, scope: Option<&Scope>) -> Result<(), GoogleError> {
-        let section = self.read.open("the users");
-        let mut everybody: Vec<Reference> = Vec::new();
-        let mut record = UserRecord::default();
-        let mut token: Option<String> = None;
-        loop {
-            let page = self.directory.users(token.as_deref(), None).await?;
-            for user in &page.items {
-                self.customer.check(text(user, "customerId"))?;
-                if scope.is_none_or(|scope| scope.has_person(text(user, "id"), text(user, "customerId"))) {
-                    everybody.extend(self.person(section, user, &mut record)?);
-                }
-            }
-            let Some(next) = page.next else { break };
-            self.read.page(section, Next::Page(next.as_bytes()))?;
-            token = Some(next);
-        }
-        self.read.page(section, Next::End)?;
-        self.everybody_in_groups(&everybody)
-    }
-
+    /// Takes one person; gives the reference if some group may have everybody as members.
     fn person(
         &mut self,
         section: Section,
@@ -170,8 +192,7 @@ impl Reader<'_> {
         }
         let reference = self.read.referencer().reference(record.id.as_bytes());
         self.read.user(section, reference, record)?;
-        // Only where some group needs it: people are many.
-        Ok((!self.everybody.is_empty()).then_some(reference))
+        Ok(self.config.groups.is_some().then_some(reference))
     }
 
     fn everybody_in_groups(&mut self, people: &[Reference]) -> Result<(), GoogleError> {
