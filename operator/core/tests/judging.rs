@@ -10,9 +10,9 @@ use directory_sync_core::operation::{Kind, Verb};
 use directory_sync_core::plan::WarningKind;
 use directory_sync_core::plan::document::{self, PlanDocument};
 use directory_sync_core::plan::render;
-use directory_sync_core::rules::{ApprovalMode, Limit, OnExceeded, Rules, ShrinkLimit};
+use directory_sync_core::rules::{Adoption, ApprovalMode, Limit, OnExceeded, Rules, ShrinkLimit};
 use directory_sync_core::state::State;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use world::{Person, World, at, open_rules, person, run, run_approved, world};
 
 fn settled(people: usize) -> (World, World, State) {
@@ -280,4 +280,48 @@ fn a_plan_reads_as_text_table_and_markdown() {
         assert!(String::from_utf8(markdown).unwrap().starts_with("### Plan `+1 ~0 −0`"));
         assert_eq!(serde_json::from_slice::<PlanDocument>(&json).unwrap(), document);
     });
+}
+
+#[test]
+fn a_creation_that_was_never_noted_is_known_by_its_claim_even_without_adoption() {
+    let rules = Rules { adoption: Adoption::None, ..open_rules() };
+    let (mut source, mut target, mut state) = settled(1);
+    source.people.push(person("new"));
+    let (from, to) = (source.source(), target.target());
+    let plan = world::confirm(world::plan(&from, &to, &rules, &state), &source, &from);
+    let mut judgement = gate::judge(plan, &rules, &state, None, at(1));
+    let approved = judgement.take_approved();
+    state = state.claims(&judgement, &approved).expect("somebody is about to be created");
+    target.apply(approved);
+    // The run ends before it can save what was answered.
+    assert_eq!(run(&source, &mut target, &rules, &mut state, 2), []);
+    source.people.pop();
+    assert_eq!(run(&source, &mut target, &rules, &mut state, 3), [Verb::SuspendUser], "it is ours");
+}
+
+#[test]
+fn the_digest_follows_every_value_that_would_be_written() {
+    let (source, target, state) = settled(1);
+    let digest = |change: &dyn Fn(&mut Person)| {
+        let mut source = source.clone();
+        change(&mut source.people[0]);
+        let (from, to) = (source.source(), target.target());
+        let plan = world::confirm(world::plan(&from, &to, &open_rules(), &state), &source, &from);
+        assert!(!plan.operations().is_empty());
+        plan.digest()
+    };
+    let text = |value: &'static str| move |field: &mut String| value.clone_into(field);
+    let digests: HashSet<_> = ["a", "b"]
+        .into_iter()
+        .flat_map(|value| {
+            let set = text(value);
+            [
+                digest(&|person| set(&mut person.name)),
+                digest(&|person| set(&mut person.unit)),
+                digest(&|person| person.address = format!("{value}@example.com")),
+                digest(&|person| person.aliases = [format!("{value}@example.com")].into()),
+            ]
+        })
+        .collect();
+    assert_eq!(digests.len(), 8);
 }
