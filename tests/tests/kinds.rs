@@ -84,6 +84,19 @@ async fn a_resource_is_accepted_or_refused_with_a_sentence_that_says_what_to_wri
 }
 
 #[tokio::test]
+async fn every_example_can_be_applied_as_it_stands() {
+    let control_plane = with_kinds().await;
+    let mut count = 0;
+    for example in std::fs::read_dir(repository().join("examples")).unwrap() {
+        let path = example.unwrap().path();
+        let apply = ["apply", "--dry-run=server", "--namespace", NAMESPACE, "-f", path.to_str().unwrap()];
+        control_plane.kubectl(&apply).await.unwrap();
+        count += 1;
+    }
+    assert!(count > 1, "the examples are not where they are looked for");
+}
+
+#[tokio::test]
 async fn what_is_stored_offline_and_by_the_api_server_is_the_same() {
     let control_plane = with_kinds().await;
     let client = control_plane.client().await.unwrap();

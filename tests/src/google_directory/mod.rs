@@ -103,7 +103,7 @@ impl GoogleDirectory {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let world = World {
             tenant,
-            account: ServiceAccount::new()?,
+            account: ServiceAccount::shared()?,
             delegated: SCOPES.map(str::to_owned).to_vec(),
             grants: BTreeMap::new(),
             issued: 0,

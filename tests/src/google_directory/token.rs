@@ -2,6 +2,7 @@
 //! workload that signs without a key.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
@@ -37,18 +38,38 @@ pub(super) struct Grant {
 impl ServiceAccount {
     /// A service account with a new key.
     pub fn new() -> Result<Self> {
-        Ok(Self {
+        Ok(Self::with_key(KeyPair::generate(KeySize::Rsa2048).context("no key could be made")?))
+    }
+
+    /// A service account with the key that all simulators of this process share, because keys take long to make.
+    pub(super) fn shared() -> Result<Self> {
+        static KEY: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+        let mut key = KEY.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(der) = key.as_ref() {
+            return Ok(Self::with_key(KeyPair::from_pkcs8(der).context("the shared key cannot be read")?));
+        }
+        let account = Self::new()?;
+        *key = Some(account.private_der()?);
+        Ok(account)
+    }
+
+    fn with_key(key: KeyPair) -> Self {
+        Self {
             email: "reader@simulated.iam.gserviceaccount.com".to_owned(),
             client_id: "100000000000000000042".to_owned(),
             key_id: "key-of-the-simulation".to_owned(),
-            key: KeyPair::generate(KeySize::Rsa2048).context("no key could be made")?,
-        })
+            key,
+        }
+    }
+
+    fn private_der(&self) -> Result<Vec<u8>> {
+        let der: Pkcs8V1Der<'_> = self.key.as_der().context("the key cannot be written down")?;
+        Ok(der.as_ref().to_vec())
     }
 
     /// The private key as PEM (PKCS#8).
     pub(super) fn private_key(&self) -> Result<String> {
-        let der: Pkcs8V1Der<'_> = self.key.as_der().context("the key cannot be written down")?;
-        Ok(pem("PRIVATE KEY", der.as_ref()))
+        Ok(pem("PRIVATE KEY", &self.private_der()?))
     }
 
     /// The public key as PEM.
