@@ -295,3 +295,35 @@ fn of_whom_it_cannot_be_told_whether_they_are_active_is_neither_created_nor_rest
         assert_eq!(plan.warnings().of(WarningKind::FieldUnknown(Field::Active)), 2);
     });
 }
+
+#[test]
+fn an_excluded_group_is_left_alone_on_both_sides() {
+    let mut source = world(vec![person("ada")], vec![team("g", &["ada"])]);
+    let (target, state) = settled(&source);
+    let (field, test) = (Subject::Field(Field::Name), Test::Exact("Team g".to_owned()));
+    let named = || Matchers::compile(&[MatcherSpec { kind: Kind::Group, field: field.clone(), test: test.clone() }]);
+    source.teams[0].members.clear();
+    let on_source = Rules { exclude_source: named().unwrap(), ..open_rules() };
+    let on_target = Rules { exclude_target: named().unwrap(), ..open_rules() };
+    let gone = world(source.people.clone(), vec![]);
+    for rules in [on_source, on_target] {
+        for source in [&source, &gone] {
+            let rules = Rules { removal: Removal::Delete, ..rules.clone() };
+            planned(source, &target, &rules, &state, |plan| assert!(plan.is_empty(), "{:?}", plan.operations()));
+        }
+    }
+}
+
+#[test]
+fn another_object_with_our_mark_is_not_ours_until_it_is_adopted() {
+    let mut source = world(vec![person("ada")], vec![]);
+    let (mut target, state) = settled(&source);
+    target.people[0].id = "made by somebody else".to_owned();
+    source.people[0].name = "New".to_owned();
+    let rules = Rules { adoption: Adoption::None, ..open_rules() };
+    planned(&source, &target, &rules, &state, |plan| {
+        assert!(plan.is_empty(), "{:?}", plan.operations());
+        assert_eq!(plan.warnings().of(WarningKind::NotAdopted), 1);
+    });
+    planned(&source, &target, &open_rules(), &state, |plan| assert_eq!(verbs(&plan), [Verb::AdoptUser]));
+}
