@@ -96,7 +96,7 @@ impl Authorizer {
         let form = [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", &assertion)];
         let answer = self.send(|| self.http.post(url.clone()).form(&form), &url).await?;
         if !answer.status.is_success() {
-            return Err(self.token_refused(&answer));
+            return Err(self.token_refused(&answer, &assertion.into()));
         }
         Ok(kept.insert(token_of(answer)?).clone())
     }
@@ -147,7 +147,7 @@ impl Authorizer {
         });
         let answer = self.send(|| self.http.post(url.clone()).json(&body), &url).await?;
         if !answer.status.is_success() {
-            let (code, detail) = oauth_error(&answer).ok_or_else(|| answer.not_google())?;
+            let (code, detail) = oauth_error(&answer, workload).ok_or_else(|| answer.not_google())?;
             let advice = "check provider, and that the token in the pod is issued for it";
             return Err(GoogleError::TokenRefused { url: answer.url, code, detail, advice });
         }
@@ -168,7 +168,7 @@ impl Authorizer {
         if !answer.status.is_success() {
             let message = answer.body.as_ref().ok().and_then(|body| body.get("error")?.get("message")?.as_str());
             let Some(message) = message else { return Err(answer.not_google()) };
-            let detail = http::detail(message, Some(&token.secret));
+            let detail = http::detail(message, &token.secret);
             let service_account = service_account.to_owned();
             return Err(GoogleError::ImpersonationRefused { url: answer.url, service_account, status, detail });
         }
@@ -203,8 +203,8 @@ impl Authorizer {
     }
 
     /// What the token endpoint means (RFC 6749 §5.2, and Google's use of it).
-    fn token_refused(&self, answer: &Answer) -> GoogleError {
-        let Some((code, detail)) = oauth_error(answer) else { return answer.not_google() };
+    fn token_refused(&self, answer: &Answer, assertion: &SecretString) -> GoogleError {
+        let Some((code, detail)) = oauth_error(answer, assertion) else { return answer.not_google() };
         let url = answer.url.clone();
         if code == "unauthorized_client" || code == "access_denied" {
             let client = match &self.signer {
@@ -229,12 +229,12 @@ impl Authorizer {
     }
 }
 
-/// The error of a token endpoint; `None` if it is not in that form.
-fn oauth_error(answer: &Answer) -> Option<(String, String)> {
+/// The error of a token endpoint, without the secret that it was sent; `None` if it is not in that form.
+fn oauth_error(answer: &Answer, secret: &SecretString) -> Option<(String, String)> {
     let body = answer.body.as_ref().ok()?;
     let code = body.get("error").and_then(Value::as_str)?;
     let description = body.get("error_description").and_then(Value::as_str).unwrap_or_default();
-    Some((http::one_line(code, None), http::detail(description, None)))
+    Some((http::one_line(code, secret), http::detail(description, secret)))
 }
 
 fn token_of(answer: Answer) -> Result<Token, GoogleError> {

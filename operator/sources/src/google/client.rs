@@ -57,6 +57,31 @@ pub(super) struct Page {
     pub(super) next: Option<String>,
 }
 
+impl Page {
+    /// Reads a page from the answer that has its elements in `list`; or says what stands there instead.
+    pub(super) fn of(mut answer: Map<String, Value>, list: &str) -> Result<Self, String> {
+        let items = match answer.remove(list) {
+            // Google leaves empty lists out.
+            None => Vec::new(),
+            Some(Value::Array(items)) => items
+                .into_iter()
+                .map(|item| match item {
+                    Value::Object(item) => Ok(item),
+                    _ => Err(format!("an element of {list} that is no object")),
+                })
+                .collect::<Result<_, _>>()?,
+            Some(_) => return Err(format!("{list} that is no list")),
+        };
+        let next = match answer.remove("nextPageToken") {
+            None => None,
+            Some(Value::String(next)) if next.is_empty() => None,
+            Some(Value::String(next)) if next.len() <= PAGE_TOKEN_CAP => Some(next),
+            Some(_) => return Err("a nextPageToken that is none".to_owned()),
+        };
+        Ok(Self { items, next })
+    }
+}
+
 impl Client {
     /// Checks endpoints and credentials; nothing is sent.
     pub(super) fn new(config: &GoogleConfig) -> Result<Self, GoogleError> {
@@ -70,6 +95,11 @@ impl Client {
         })
     }
 
+    /// The base of the API.
+    pub(super) fn base(&self) -> &str {
+        self.base.as_str()
+    }
+
     /// One page: `list` is the name of its elements in the answer.
     pub(super) async fn page(&self, mut call: Call<'_>, list: &str, token: Option<&str>) -> Result<Page, GoogleError> {
         let url = self.url(&call);
@@ -77,7 +107,7 @@ impl Client {
         let begun: Vec<(&'static str, String)> =
             token.map(|token| ("pageToken", token.to_owned())).into_iter().collect();
         call.query.extend(begun.iter().map(|(name, value)| (*name, value.as_str())));
-        let mut answer = self.get(&call).await.map_err(|error| match error {
+        let answer = self.get(&call).await.map_err(|error| match error {
             GoogleError::Refused { url, status, detail, .. } if token.is_some() => {
                 GoogleError::PageRefused { url, status, detail }
             }
@@ -86,25 +116,7 @@ impl Client {
             }
             error => error,
         })?;
-        let not_google = |found: &str| GoogleError::NotGoogle { url: shown.clone(), found: found.to_owned() };
-        let items = match answer.remove(list) {
-            None => Vec::new(),
-            Some(Value::Array(items)) => items
-                .into_iter()
-                .map(|item| match item {
-                    Value::Object(item) => Ok(item),
-                    _ => Err(not_google(&format!("an element of {list} that is no object"))),
-                })
-                .collect::<Result<_, _>>()?,
-            Some(_) => return Err(not_google(&format!("{list} that is no list"))),
-        };
-        let next = match answer.remove("nextPageToken") {
-            None => None,
-            Some(Value::String(next)) if next.is_empty() => None,
-            Some(Value::String(next)) if next.len() <= PAGE_TOKEN_CAP => Some(next),
-            Some(_) => return Err(not_google("a nextPageToken that is none")),
-        };
-        Ok(Page { items, next })
+        Page::of(answer, list).map_err(|found| GoogleError::NotGoogle { url: shown, found })
     }
 
     /// Any resource, whose `kind` is checked.
@@ -142,7 +154,7 @@ impl Client {
         match object.get("kind").and_then(Value::as_str) {
             Some(found) if found == kind => Ok(object),
             Some(found) => {
-                let found = format!("a resource of kind {} in place of {kind}", one_line(found, Some(token.secret())));
+                let found = format!("a resource of kind {} in place of {kind}", one_line(found, token.secret()));
                 Err(GoogleError::NotGoogle { url, found })
             }
             None => Err(GoogleError::NotGoogle { url, found: format!("an object without the kind {kind}") }),
@@ -173,8 +185,8 @@ fn refusal(answer: &Answer, token: &Token) -> GoogleError {
             _ => answer.not_google(),
         };
     };
-    let reason = one_line(reason(error), Some(token.secret()));
-    let detail = detail(error.get("message").and_then(Value::as_str).unwrap_or_default(), Some(token.secret()));
+    let reason = one_line(reason(error), token.secret());
+    let detail = detail(error.get("message").and_then(Value::as_str).unwrap_or_default(), token.secret());
     match (status, reason.as_str()) {
         (429, _) => GoogleError::RateLimited { url, reason, wait },
         (_, reason) if RATE_REASONS.contains(&reason) => {

@@ -1,5 +1,6 @@
 //! Whose directory it is: all people of one read, and of the look-ups after it, belong to one customer.
 
+use super::directory::ID_CAP;
 use super::error::GoogleError;
 use std::sync::{Mutex, PoisonError};
 
@@ -20,8 +21,8 @@ impl Customer {
     /// Takes the customer of a person.
     pub(super) fn check(&self, found: &str) -> Result<(), GoogleError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if found.is_empty() {
-            let found = "a user without customerId".to_owned();
+        if found.is_empty() || found.len() > ID_CAP {
+            let found = "a user without a customerId".to_owned();
             return Err(GoogleError::NotGoogle { url: self.url.clone(), found });
         }
         let known = known.get_or_insert_with(|| found.to_owned());

@@ -11,6 +11,9 @@ const USERS_PER_PAGE: &str = "500";
 const GROUPS_PER_PAGE: &str = "200";
 const MEMBERS_PER_PAGE: &str = "200";
 
+/// Longest id that is one, in bytes. Google's have about twenty.
+pub(super) const ID_CAP: usize = 128;
+
 /// The directory with what is asked for of each person and group.
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -64,6 +67,11 @@ impl Directory {
             user_attributes,
             group_attributes,
         })
+    }
+
+    /// Where it is, for messages.
+    pub(super) fn url(&self) -> &str {
+        self.client.base()
     }
 
     /// One page of the people who are in scope of `userQuery` (`users.list`). With an `address`, only that person.
@@ -133,6 +141,12 @@ pub(super) fn text<'o>(object: &'o Object, field: &str) -> &'o str {
     object.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// The immutable id of a resource; empty if there is none, or what stands there cannot be one.
+pub(super) fn id(object: &Object) -> &str {
+    let id = text(object, "id");
+    if id.len() <= ID_CAP { id } else { "" }
+}
+
 /// A query that selects one object of those that the query selects. Terms stand for "and".
 fn with_address(query: Option<&str>, address: Option<&str>) -> Option<String> {
     match (query, address) {
@@ -155,7 +169,7 @@ fn found(answer: Result<Object, GoogleError>) -> Result<Option<Object>, GoogleEr
 
 /// A member that has an id. One without (an address that belongs to nobody any more) cannot be anybody here.
 fn member(object: &Object) -> Option<Member> {
-    let id = text(object, "id");
+    let id = id(object);
     let kind = match text(object, "type") {
         "GROUP" => MemberKind::Group,
         "CUSTOMER" => MemberKind::Customer,

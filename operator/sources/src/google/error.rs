@@ -239,7 +239,7 @@ pub enum GoogleError {
     Redirected {
         /// What was asked.
         url: String,
-        /// Where it points, without query.
+        /// The host it points to.
         to: String,
     },
     /// What answers is not Google's API.

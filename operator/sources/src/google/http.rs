@@ -88,8 +88,8 @@ impl Http {
         let status = response.status();
         if status.is_redirection() {
             let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-            let to = to.and_then(|to| response.url().join(to).ok());
-            return Err(GoogleError::Redirected { url, to: to.map_or_else(|| "nowhere".to_owned(), |to| shown(&to)) });
+            let to = to.and_then(|to| response.url().join(to).ok()).map(|to| to.origin().ascii_serialization());
+            return Err(GoogleError::Redirected { url, to: to.unwrap_or_else(|| "nowhere".to_owned()) });
         }
         let wait = retry::retry_after(response.headers().get(RETRY_AFTER), Timestamp::now());
         let text =
@@ -99,7 +99,7 @@ impl Http {
         let body = self.body(response, &url).await?;
         // No compression was offered, so that none has to be undone and no answer can be larger than it looks.
         let body = if !matches!(encoding.as_str(), "" | "identity") {
-            Err(format!("a body in the encoding {}", one_line(&encoding, None)))
+            Err("a body in an encoding that was not asked for".to_owned())
         } else if media.contains("html") {
             Err("an HTML page".to_owned())
         } else {
@@ -169,11 +169,8 @@ fn shown(url: &Url) -> String {
 }
 
 /// What the other side says, fit for a message: one line, cut short, without the token should it be echoed.
-pub(super) fn one_line(text: &str, token: Option<&SecretString>) -> String {
-    let text = match token {
-        Some(token) => text.replace(token.expose_secret(), "[token]"),
-        None => text.to_owned(),
-    };
+pub(super) fn one_line(text: &str, token: &SecretString) -> String {
+    let text = text.replace(token.expose_secret(), "[token]");
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(DETAIL_CAP) {
@@ -183,7 +180,7 @@ pub(super) fn one_line(text: &str, token: Option<&SecretString>) -> String {
 }
 
 /// The same as an addition to a message.
-pub(super) fn detail(text: &str, token: Option<&SecretString>) -> String {
+pub(super) fn detail(text: &str, token: &SecretString) -> String {
     let line = one_line(text, token);
     if line.is_empty() { line } else { format!(": {line}") }
 }

@@ -24,6 +24,8 @@ mod members;
 mod read;
 mod retry;
 mod scope;
+#[cfg(test)]
+mod tests;
 
 pub use config::{Backoff, Credentials, Endpoints, GoogleConfig, Groups, Timeouts};
 pub use error::GoogleError;

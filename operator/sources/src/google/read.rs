@@ -4,7 +4,7 @@ use super::attribute::Object;
 use super::client::Page;
 use super::config::GoogleConfig;
 use super::customer::Customer;
-use super::directory::{Directory, Member, MemberKind, text};
+use super::directory::{Directory, Member, MemberKind, id, text};
 use super::error::GoogleError;
 use super::members::{CONCURRENT, all_members, are_withheld};
 use super::scope::Scope;
@@ -14,6 +14,9 @@ use directory_sync_core::snapshot::{GroupRecord, GroupRow, Reference, UserRecord
 use futures::{StreamExt, stream};
 use std::borrow::Cow;
 use std::pin::pin;
+
+/// Longest part of a group's address in messages, in characters.
+const NAME_CAP: usize = 100;
 
 /// Reads groups and people. Only when every list came to the end that Google announces is there a snapshot.
 pub(super) async fn read(
@@ -85,7 +88,7 @@ impl Reader<'_> {
         loop {
             let page = self.directory.groups(token.as_deref(), None).await?;
             for group in &page.items {
-                let id = text(group, "id").to_owned();
+                let id = id(group).to_owned();
                 groups.extend(self.group(section, group)?.map(|(row, name)| Listed { row, name, id }));
             }
             let Some(next) = page.next else { break };
@@ -126,7 +129,7 @@ impl Reader<'_> {
                 Part::People(Ok(page)) => {
                     for user in &page.items {
                         self.customer.check(text(user, "customerId"))?;
-                        if scope.is_none_or(|scope| scope.has_person(text(user, "id"), text(user, "customerId"))) {
+                        if scope.is_none_or(|scope| scope.has_person(id(user), text(user, "customerId"))) {
                             everybody.extend(self.person(section, user, &mut record)?);
                         }
                     }
@@ -145,7 +148,8 @@ impl Reader<'_> {
         let values = borrowed(&values);
         let mut record = GroupRecord::default();
         let malformed = &mut self.read.skipped_mut().malformed_values;
-        if self.config.group_mapping.map(&Entry { name, values: &values }, &mut record, malformed).is_err() {
+        let mapped = self.config.group_mapping.map(&Entry { name, values: &values }, &mut record, malformed);
+        if mapped.is_err() || id(group).is_empty() {
             self.read.skipped_mut().groups_without_id += 1;
             return Ok(None);
         }
@@ -155,6 +159,7 @@ impl Reader<'_> {
 
     /// Takes the members of a group; `None` if they are withheld.
     fn members(&mut self, group: GroupRow, name: &str, members: Option<Vec<Member>>) -> Result<(), GoogleError> {
+        let name: String = name.chars().take(NAME_CAP).collect();
         let section = self.read.open(format!("the members of {name}"));
         let before = self.everybody.len();
         match members {

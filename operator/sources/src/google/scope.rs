@@ -1,10 +1,10 @@
 //! Who is meant by `onlyGroups`: everybody who is a member of one of these groups, at any depth.
 
 use super::attribute::Object;
-use super::directory::{Directory, Member, MemberKind, text};
+use super::directory::{Directory, Member, MemberKind, id};
 use super::error::GoogleError;
 use super::members::{CONCURRENT, all_members};
-use directory_sync_core::read::ReadCaps;
+use directory_sync_core::read::{IncompleteRead, ReadCaps};
 use futures::{StreamExt, TryStreamExt};
 use std::collections::HashSet;
 
@@ -29,6 +29,7 @@ impl Scope {
     ) -> Result<Self, GoogleError> {
         let mut scope = Self::default();
         let mut level: Vec<String> = only_groups.to_vec();
+        let mut memberships = 0;
         // Groups may be nested in circles, so each is read once.
         while !level.is_empty() {
             let groups: Vec<_> = futures::stream::iter(level.drain(..).map(|key| read_group(directory, key, caps)))
@@ -36,8 +37,17 @@ impl Scope {
                 .try_collect()
                 .await?;
             for (group, members) in groups {
+                memberships += members.len();
+                for (what, count, cap) in
+                    [("groups", scope.groups.len(), caps.entries), ("memberships", memberships, caps.memberships)]
+                {
+                    if count > cap {
+                        let section = "onlyGroups".to_owned();
+                        return Err(IncompleteRead::CapExceeded { section, what, cap }.into());
+                    }
+                }
                 // Two keys of one level may name one group: by address and by id.
-                if scope.group_ids.insert(text(&group, "id").to_owned()) {
+                if scope.group_ids.insert(id(&group).to_owned()) {
                     scope.groups.push((group, members));
                 }
             }
@@ -75,6 +85,10 @@ async fn read_group(directory: &Directory, key: String, caps: ReadCaps) -> Resul
             problem: format!("there is no group {key}; correct the address, or take it out of what it is nested in"),
         })
     })?;
-    let members = all_members(directory, text(&group, "id"), caps).await.map_err(unknown)?;
+    if id(&group).is_empty() {
+        let found = "a group without an id".to_owned();
+        return Err(unknown(GoogleError::NotGoogle { url: directory.url().to_owned(), found }));
+    }
+    let members = all_members(directory, id(&group), caps).await.map_err(unknown)?;
     Ok((group, members))
 }
