@@ -12,7 +12,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use directory_sync_sources::ldap::{Bind, Caps, LdapConfig, LdapSource, Scope, Search, Timeouts, Tls};
+use directory_sync_sources::ldap::{Bind, LdapConfig, LdapSource, Scope, Search, Tls};
 use directory_sync_tests::peers::company::Company;
 use directory_sync_tests::peers::slapd::{READER_DN, Slapd, SlapdOptions};
 
@@ -28,17 +28,11 @@ async fn main() -> Result<()> {
     let slapd = Slapd::start(&SlapdOptions::default(), &Company::of_size(people, 0, 0)).await?;
     let mapping = ldap_mapping::people();
     let attributes = mapping.attributes().to_vec();
+    let bind = Bind::Simple { username: READER_DN.to_owned(), password: slapd.reader_password().clone() };
     let source = LdapSource::new(LdapConfig {
-        urls: vec![slapd.url()],
         tls: Tls { plaintext: true, ..Tls::default() },
-        bind: Bind::Simple { username: READER_DN.to_owned(), password: slapd.reader_password().clone() },
         users: vec![Search { base_dn: BASE_DN.to_owned(), scope: Scope::Subtree, filter: FILTER.to_owned() }],
-        groups: Vec::new(),
-        page_size: 1000,
-        timeouts: Timeouts::default(),
-        caps: Caps::default(),
-        user_mapping: mapping,
-        group_mapping: None,
+        ..LdapConfig::new(vec![slapd.url()], bind, mapping)
     })?;
 
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());

@@ -20,21 +20,18 @@ use directory_sync_tests::ldap_server::{LdapServer, Session};
 type Answer = fn(u8) -> Vec<u8>;
 
 fn config(server: &LdapServer) -> LdapConfig {
+    let bind = Bind::Simple { username: "cn=reader".to_owned(), password: "of a test".into() };
     LdapConfig {
-        urls: vec![server.url()],
         tls: Tls { plaintext: true, ..Tls::default() },
-        bind: Bind::Simple { username: "cn=reader".to_owned(), password: "of a test".into() },
         users: vec![Search {
             base_dn: "ou=People,dc=example,dc=com".to_owned(),
             scope: Scope::Subtree,
             filter: "(objectClass=*)".to_owned(),
         }],
-        groups: Vec::new(),
         page_size: 2,
         timeouts: Timeouts { idle: Duration::from_millis(500), read: Duration::from_secs(20) },
         caps: Caps { page_entries: 100, read: ReadCaps { entries: 150, ..ReadCaps::default() }, ..Caps::default() },
-        user_mapping: ldap_mapping::people(),
-        group_mapping: None,
+        ..LdapConfig::new(vec![server.url()], bind, ldap_mapping::people())
     }
 }
 
@@ -217,7 +214,8 @@ async fn a_bind_that_is_refused_is_no_reason_to_try_again() {
 #[tokio::test]
 async fn referrals_and_continuation_references_are_not_followed() {
     let elsewhere = "ldap://elsewhere.example.com/dc=x";
-    for answer in [messages::referral as fn(u8, &str) -> Vec<u8>, messages::reference] {
+    let reference = |id: u8, url: &str| [messages::reference(id, url), messages::done(id, 0, Some(b""))].concat();
+    for answer in [messages::referral as fn(u8, &str) -> Vec<u8>, reference] {
         let error = error_of_search(move |id| [messages::person(id, "ada"), answer(id, elsewhere)].concat()).await;
         assert_eq!(error.reason(), "SourceReferral");
         assert!(error.to_string().contains(elsewhere), "{error}");

@@ -10,7 +10,7 @@ use directory_sync_core::confirm::{Finding, Lookup};
 use directory_sync_core::disposition::Classified;
 use directory_sync_core::snapshot::Referencer;
 use directory_sync_sources::Source;
-use directory_sync_sources::ldap::{Bind, Caps, LdapConfig, LdapError, LdapSource, Scope, Search, Timeouts, Tls};
+use directory_sync_sources::ldap::{Bind, LdapConfig, LdapError, LdapSource, Scope, Search, Timeouts, Tls};
 use directory_sync_tests::peers::company::Company;
 use directory_sync_tests::peers::slapd::{READER_DN, Slapd, SlapdOptions};
 use directory_sync_tests::peers::tls::CertificateAuthority;
@@ -20,17 +20,15 @@ fn search(base_dn: &str, filter: &str) -> Search {
 }
 
 fn config(slapd: &Slapd) -> LdapConfig {
+    let bind = Bind::Simple { username: READER_DN.to_owned(), password: slapd.reader_password().clone() };
     LdapConfig {
-        urls: vec![slapd.url()],
         tls: Tls { plaintext: true, ..Tls::default() },
-        bind: Bind::Simple { username: READER_DN.to_owned(), password: slapd.reader_password().clone() },
         users: vec![search("ou=People,dc=example,dc=com", "(objectClass=inetOrgPerson)")],
         groups: vec![search("ou=Groups,dc=example,dc=com", "(objectClass=groupOfNames)")],
         page_size: 60,
         timeouts: Timeouts { idle: Duration::from_secs(10), read: Duration::from_secs(60) },
-        caps: Caps::default(),
-        user_mapping: ldap_mapping::people(),
         group_mapping: Some(ldap_mapping::groups()),
+        ..LdapConfig::new(vec![slapd.url()], bind, ldap_mapping::people())
     }
 }
 
@@ -94,7 +92,7 @@ async fn tls_is_checked_against_the_given_authority() {
     };
     let start_tls = |slapd: &Slapd, authority: &CertificateAuthority| LdapConfig {
         urls: vec![slapd.url()],
-        tls: Tls { ca_bundle: Some(authority.certificate_pem().to_owned()), start_tls: true, plaintext: false },
+        tls: Tls { ca_bundle: Some(authority.certificate_pem().to_owned()), start_tls: true, ..Tls::default() },
         ..config(slapd)
     };
     for config in [ldaps(&slapd, &authority), start_tls(&slapd, &authority)] {

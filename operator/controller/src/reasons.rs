@@ -269,8 +269,18 @@ pub const SECTIONS: &[Section] = &[
             ),
             reason(
                 "SourceReferral",
-                "The server refers to another one, and referrals are not followed.",
-                "Search below entries that this server holds itself.",
+                "The server refers to another one that is not followed, or referrals lead in circles.",
+                "Search below entries that this server holds itself, or name the host in `followReferrals.hosts`.",
+            ),
+            reason(
+                "SourceDomainLeadsAway",
+                "The SRV records of `domain` name a server outside that domain; nothing was sent to it.",
+                "Mend the records, or name the servers in `urls`.",
+            ),
+            reason(
+                "SourceGroupUnreadable",
+                "The members of a group of `onlyGroups` cannot be read whole.",
+                "Correct its name, or grant the account the right to read it.",
             ),
             reason("SourceAccessDenied", "The account may not search there.", "Grant it the right to read."),
             reason("SourceSearchRefused", "The server refuses the search.", "The message holds its result code."),

@@ -109,6 +109,11 @@ impl Default for ReadCaps {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Section(usize);
 
+impl Section {
+    /// None that was opened: whatever is given to it is refused.
+    pub const NONE: Self = Self(usize::MAX);
+}
+
 /// What a server says at the end of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next<'a> {
@@ -127,9 +132,9 @@ pub enum IncompleteRead {
         /// What was being read.
         section: String,
     },
-    /// The server handed out a page cookie that it had handed out before: its pages would never end.
+    /// The server handed out a page that it had handed out before: its pages would never end.
     #[error(
-        "the read of {section} goes in circles: the server gave the same page cookie twice; \
+        "the read of {section} goes in circles: the server gave the same page twice; \
          look at the server, or set another page size"
     )]
     RepeatedCookie {
@@ -189,7 +194,10 @@ struct Progress {
     name: String,
     ended: bool,
     pages: usize,
-    /// Hashes of the cookies seen. A chance collision ends a read that would have gone on; it never passes one.
+    /// The first entry of the page under way, where the source tells its entries apart.
+    first: Option<Reference>,
+    /// Hashes of the cookies seen, each with the first entry of the page that it came with: some servers give all pages
+    /// of a search one cookie. A chance collision ends a read that would have gone on; it never passes one.
     cookies: HashSet<u64>,
 }
 
@@ -229,7 +237,13 @@ impl<S: Side> Read<S> {
 
     /// Opens a section. `name` stands in messages: "people below ou=People,dc=example,dc=com".
     pub fn open(&mut self, name: impl Into<String>) -> Section {
-        self.sections.push(Progress { name: name.into(), ended: false, pages: 0, cookies: HashSet::new() });
+        self.sections.push(Progress {
+            name: name.into(),
+            ended: false,
+            pages: 0,
+            first: None,
+            cookies: HashSet::new(),
+        });
         Section(self.sections.len() - 1)
     }
 
@@ -241,6 +255,14 @@ impl<S: Side> Read<S> {
     /// Counts of what was read but cannot be used.
     pub fn skipped_mut(&mut self) -> &mut Skipped {
         self.builder.skipped_mut()
+    }
+
+    /// Says that an entry came, whether it can be used or not. With that, pages with the same cookie but other entries
+    /// count as progress (389 Directory Server numbers searches, not pages); without, a cookie may come only once.
+    pub fn saw(&mut self, section: Section, entry: Reference) {
+        if let Some(progress) = self.sections.get_mut(section.0) {
+            progress.first.get_or_insert(entry);
+        }
     }
 
     /// Takes a person.
@@ -293,7 +315,7 @@ impl<S: Side> Read<S> {
             }
             Next::Page(cookie) => {
                 let mut hasher = DefaultHasher::new();
-                cookie.hash(&mut hasher);
+                (cookie, progress.first.take()).hash(&mut hasher);
                 if !progress.cookies.insert(hasher.finish()) {
                     return Err(IncompleteRead::RepeatedCookie { section: progress.name.clone() });
                 }
@@ -394,6 +416,20 @@ mod tests {
         read.page(section, Next::Page(b"x")).unwrap();
         let error = read.page(section, Next::Page(b"x")).unwrap_err();
         assert_eq!(error.reason(), "ReadRepeatsPages");
+    }
+
+    #[test]
+    fn one_cookie_for_all_pages_is_fine_as_long_as_other_entries_come() {
+        let (mut read, section) = read();
+        let entry = |read: &Read<SourceSide>, name: &[u8]| read.referencer().reference(name);
+        for name in [b"a", b"b"] {
+            let first = entry(&read, name);
+            read.saw(section, first);
+            read.page(section, Next::Page(b"0")).unwrap();
+        }
+        let first = entry(&read, b"a");
+        read.saw(section, first);
+        assert!(matches!(read.page(section, Next::Page(b"0")), Err(IncompleteRead::RepeatedCookie { .. })));
     }
 
     #[test]

@@ -11,25 +11,36 @@ use crate::references::{CaBundle, SecretReference};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = (
-        "self.urls.all(u, u.startsWith('ldaps://')) || self.urls.all(u, u.startsWith('ldap://'))",
+        "has(self.urls) != has(self.domain)",
+        "name the servers in exactly one way: urls, or the domain whose SRV records name them"
+    ),
+    validation = (
+        "!has(self.urls) || self.urls.all(u, u.startsWith('ldaps://')) || self.urls.all(u, u.startsWith('ldap://'))",
         "urls mix ldaps:// and ldap://; write all of them with the same scheme, so that a failover cannot change how the password is protected"
     ),
     validation = (
-        "!(has(self.tls) && has(self.tls.startTLS) && self.tls.startTLS) || self.urls.all(u, u.startsWith('ldap://'))",
+        "!has(self.urls) || !(has(self.tls) && has(self.tls.startTLS) && self.tls.startTLS) || self.urls.all(u, u.startsWith('ldap://'))",
         "startTLS upgrades a plain connection; write the urls as ldap://, or remove tls.startTLS and keep ldaps://"
     ),
     validation = (
-        "self.urls.all(u, u.startsWith('ldaps://')) || (has(self.tls) && ((has(self.tls.startTLS) && self.tls.startTLS) || has(self.tls.plaintext)))",
+        "!has(self.urls) || self.urls.all(u, u.startsWith('ldaps://')) || (has(self.tls) && ((has(self.tls.startTLS) && self.tls.startTLS) || has(self.tls.plaintext)))",
         "an ldap:// URL sends the password in clear text; write ldaps://, or set tls.startTLS: true, or accept it with tls.plaintext: AllowPasswordsInClearText"
     ),
     validation = (
-        "!(has(self.tls) && has(self.tls.plaintext)) || self.urls.all(u, u.startsWith('ldap://'))",
+        "!has(self.urls) || !(has(self.tls) && has(self.tls.plaintext)) || self.urls.all(u, u.startsWith('ldap://'))",
         "tls.plaintext says that nothing is encrypted, but the urls are ldaps://; remove tls.plaintext"
+    ),
+    validation = (
+        "!(has(self.bind.external) && has(self.tls) && has(self.tls.plaintext))",
+        "a client certificate needs TLS; remove tls.plaintext, and write the urls as ldaps:// or set tls.startTLS: true"
     )
 )]
 pub struct LdapSource {
     /// Servers that hold the same directory, such as `ldaps://dc1.example.com`; tried in this order
-    /// until one answers. Either all `ldaps://` (port 636 unless given) or all `ldap://` (389).
+    /// until one answers. One that failed within the last ten minutes is tried last. A read is of one server, whole;
+    /// when it is another one than the last time, removals wait for a second read, because replicas lag behind each
+    /// other. Either all `ldaps://` (port 636 unless given) or all `ldap://` (389).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(min = 1, max = 8),
         inner(
@@ -38,6 +49,15 @@ pub struct LdapSource {
         )
     )]
     pub urls: Vec<String>,
+    /// Instead of `urls`: the domain whose DNS names the servers (SRV records `_ldap._tcp`), such as the domain of
+    /// Active Directory. Only servers within the domain are used. They are spoken to by LDAPS, at port 636 where the
+    /// records say 389, unless `tls.startTLS` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$")
+    )]
+    pub domain: Option<String>,
     /// How the connection is protected. Left out, `ldaps://` is checked against the authorities that
     /// the operator's image trusts.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,6 +79,25 @@ pub struct LdapSource {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub groups: Vec<LdapSearch>,
+    /// Only people and groups with a primary address in one of these domains, and people without one, which are
+    /// reported. Whoever moves to another domain leaves. Empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 253)))]
+    pub only_mail_domains: Vec<String>,
+    /// Only people who are members of one of these groups, each given by its distinguished name, or of groups within
+    /// them. Nested groups count if `groups` finds them. A group that cannot be read whole fails the read. Empty:
+    /// everybody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 1024)))]
+    pub only_groups: Vec<String>,
+    /// Referrals are followed to these hosts alone. Without it, a directory of which a part is on other servers cannot
+    /// be read. What every domain of Active Directory refers to and holds no people (its configuration and its DNS
+    /// zones) is passed over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follow_referrals: Option<FollowReferrals>,
+    /// Where alias entries (RFC 4511 §4.5.1.3) are followed. Active Directory has none.
+    #[serde(default)]
+    pub dereference_aliases: DereferenceAliases,
     /// Entries asked for per page (RFC 2696). A server may answer with fewer.
     #[serde(default = "default_page_size")]
     #[schemars(range(min = 1, max = 10_000))]
@@ -67,6 +106,30 @@ pub struct LdapSource {
     #[serde(default = "default_timeout")]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
     pub timeout: String,
+}
+
+/// To where referrals are followed.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FollowReferrals {
+    /// Host names or addresses, as they stand in the referrals. The account of `bind` is shown to them, over
+    /// connections with the same protection as those to `urls`; to no other host is anything ever sent.
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 253)))]
+    pub hosts: Vec<String>,
+}
+
+/// Where alias entries are followed.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum DereferenceAliases {
+    /// Nowhere.
+    #[default]
+    Never,
+    /// Below the base of a search.
+    Searching,
+    /// At the base of a search.
+    Finding,
+    /// Both.
+    Always,
 }
 
 /// Protection of the connection to an LDAP server.
@@ -87,7 +150,7 @@ pub struct LdapTls {
     /// server that refuses is not spoken to.
     #[serde(rename = "startTLS", skip_serializing_if = "Option::is_none")]
     pub start_tls: Option<bool>,
-    /// The authorities that may vouch for the server.
+    /// The authorities that may vouch for the server. They are read at every run, so new ones count at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<CaBundle>,
     /// Accepts that everybody on the network path can read the password and change the answers. For
@@ -107,13 +170,16 @@ pub enum LdapPlaintext {
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
-    "[has(self.simple), has(self.anonymous)].exists_one(x, x)",
-    "bind in exactly one way: simple (with a secretRef), or anonymous: {}"
+    "[has(self.simple), has(self.external), has(self.anonymous)].exists_one(x, x)",
+    "bind in exactly one way: simple (with a secretRef), external (with a secretRef), or anonymous: {}"
 ))]
 pub struct LdapBind {
     /// A simple bind (RFC 4513 §5.1.3) with a name and a password from a Secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub simple: Option<SimpleBind>,
+    /// SASL EXTERNAL (RFC 4422 appendix A): as whoever the client certificate of the TLS connection says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalBind>,
     /// No bind at all: the directory shows its people to everybody.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anonymous: Option<AnonymousBind>,
@@ -124,6 +190,15 @@ pub struct LdapBind {
 #[serde(rename_all = "camelCase")]
 pub struct SimpleBind {
     /// Secret with the keys `username` (the bind DN) and `password`.
+    pub secret_ref: SecretReference,
+}
+
+/// A client certificate.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalBind {
+    /// Secret with the keys `tls.crt` (the certificate and those that vouch for it) and `tls.key`, both as PEM, as a
+    /// Secret of the type `kubernetes.io/tls` has them. It is read at every run, so a renewed one is used at once.
     pub secret_ref: SecretReference,
 }
 

@@ -10,8 +10,8 @@ pub use google::{
     GoogleCredentials, GoogleGroups, GoogleP12Key, GooglePlaintext, GoogleSource, GoogleTls, GoogleWorkloadIdentity,
 };
 pub use ldap::{
-    AnonymousBind, LdapBind, LdapPlaintext, LdapSchema, LdapScope, LdapSearch, LdapSource, LdapTls, LockedAccounts,
-    SimpleBind,
+    AnonymousBind, DereferenceAliases, ExternalBind, FollowReferrals, LdapBind, LdapPlaintext, LdapSchema, LdapScope,
+    LdapSearch, LdapSource, LdapTls, LockedAccounts, SimpleBind,
 };
 
 /// The directory that is the truth. Exactly one kind of source is given.

@@ -2,10 +2,12 @@
 
 use super::error::LdapError;
 use super::filter;
-use directory_sync_core::mapping::{GroupMapping, UserMapping};
+use super::servers::Health;
+use directory_sync_core::mapping::{GroupMapping, UserMapping, same_attribute};
 use directory_sync_core::read::ReadCaps;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use url::{Host, Url};
@@ -13,8 +15,15 @@ use url::{Host, Url};
 /// An LDAP directory and how to read it.
 #[derive(Clone)]
 pub struct LdapConfig {
-    /// Servers that hold the same directory, `ldaps://host[:port]` or `ldap://host[:port]`, tried in this order.
+    /// Servers that hold the same directory, `ldaps://host[:port]` or `ldap://host[:port]`, tried in this order. Empty
+    /// where `domain` names them.
     pub urls: Vec<String>,
+    /// The domain whose SRV records name the servers (RFC 2782), instead of `urls`.
+    pub domain: Option<String>,
+    /// Name servers to ask for the servers of the domain; empty: those of the system.
+    pub name_servers: Vec<SocketAddr>,
+    /// Which servers failed lately.
+    pub health: Arc<Health>,
     /// How the connection is protected.
     pub tls: Tls,
     /// As whom to read.
@@ -23,6 +32,14 @@ pub struct LdapConfig {
     pub users: Vec<Search>,
     /// Where groups are; empty: none are read.
     pub groups: Vec<Search>,
+    /// Whose people count, of those that the searches find.
+    pub only: Only,
+    /// Whether groups have those as members who have them as primary group (Active Directory).
+    pub primary_groups: bool,
+    /// Where alias entries are followed (RFC 4511 §4.5.1.3).
+    pub aliases: Dereference,
+    /// Hosts to which referrals are followed, with the account of this source.
+    pub referral_hosts: Vec<String>,
     /// Entries asked for per page (RFC 2696).
     pub page_size: u32,
     /// How long to wait.
@@ -33,6 +50,55 @@ pub struct LdapConfig {
     pub user_mapping: Arc<UserMapping>,
     /// Makes groups of entries.
     pub group_mapping: Option<Arc<GroupMapping>>,
+}
+
+impl LdapConfig {
+    /// A directory at these servers in which nothing is searched for yet, with everything else as it is by default.
+    pub fn new(urls: Vec<String>, bind: Bind, user_mapping: Arc<UserMapping>) -> Self {
+        Self {
+            urls,
+            domain: None,
+            name_servers: Vec::new(),
+            health: Arc::default(),
+            tls: Tls::default(),
+            bind,
+            users: Vec::new(),
+            groups: Vec::new(),
+            only: Only::default(),
+            primary_groups: false,
+            aliases: Dereference::default(),
+            referral_hosts: Vec::new(),
+            page_size: 1000,
+            timeouts: Timeouts::default(),
+            caps: Caps::default(),
+            user_mapping,
+            group_mapping: None,
+        }
+    }
+}
+
+/// Whose people count, of those that the searches find. Everybody else is as if the filter did not select them.
+#[derive(Debug, Clone, Default)]
+pub struct Only {
+    /// People and groups with a primary address in one of these domains, and people without one; empty: all.
+    pub mail_domains: Vec<String>,
+    /// Members of these groups, given by DN, and of the groups within them that are found by the searches for groups;
+    /// empty: all.
+    pub groups: Vec<String>,
+}
+
+/// Where alias entries are followed (RFC 4511 §4.5.1.3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dereference {
+    /// Nowhere.
+    #[default]
+    Never,
+    /// Below the base.
+    Searching,
+    /// At the base.
+    Finding,
+    /// Both.
+    Always,
 }
 
 impl fmt::Debug for LdapConfig {
@@ -50,6 +116,17 @@ pub struct Tls {
     pub start_tls: bool,
     /// Send the password over an unencrypted connection, if that is all there is.
     pub plaintext: bool,
+    /// What this client shows of itself, for [`Bind::External`].
+    pub client_certificate: Option<ClientCertificate>,
+}
+
+/// A certificate with its key.
+#[derive(Debug, Clone)]
+pub struct ClientCertificate {
+    /// The certificate and those that vouch for it, in PEM.
+    pub certificate: String,
+    /// The key, in PEM.
+    pub key: SecretString,
 }
 
 /// As whom to bind.
@@ -57,6 +134,8 @@ pub struct Tls {
 pub enum Bind {
     /// Without a bind.
     Anonymous,
+    /// As whoever the client certificate of the TLS connection says (SASL EXTERNAL, RFC 4422 appendix A).
+    External,
     /// With a name and a password (RFC 4513 §5.1.3).
     Simple {
         /// The bind DN.
@@ -151,26 +230,42 @@ impl LdapConfig {
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let Some(first) = servers.first() else {
-            return Err(invalid("urls", "no server is named; write ldaps://host"));
-        };
-        if servers.iter().any(|server| server.ldaps != first.ldaps) {
+        match (servers.first(), &self.domain) {
+            (None, None) => return Err(invalid("urls", "no server is named; write ldaps://host, or give the domain")),
+            (Some(_), Some(_)) => return Err(invalid("domain", "urls name the servers already; remove one of both")),
+            _ => {}
+        }
+        // Servers of a domain are spoken to by LDAPS unless the settings say otherwise.
+        let ldaps = servers.first().map_or(!self.tls.start_tls && !self.tls.plaintext, |first| first.ldaps);
+        if servers.iter().any(|server| server.ldaps != ldaps) {
             return Err(invalid("urls", "ldap:// and ldaps:// are mixed; use one of them"));
         }
-        if first.ldaps && self.tls.start_tls {
+        if ldaps && self.tls.start_tls {
             return Err(invalid("tls.startTLS", "ldaps:// is encrypted from the start; remove startTLS"));
+        }
+        if matches!(self.bind, Bind::External) {
+            if !ldaps && !self.tls.start_tls {
+                return Err(invalid("bind.external", "a client certificate needs TLS; use ldaps:// or tls.startTLS"));
+            }
+            if self.tls.client_certificate.is_none() {
+                return Err(invalid("bind.external", "there is no client certificate; name its Secret"));
+            }
         }
         if let Bind::Simple { username, password } = &self.bind {
             // A bind with a name and no password succeeds anonymously on many servers (RFC 4513 §5.1.2).
             if username.is_empty() || password.expose_secret().is_empty() {
                 return Err(invalid("bind.simple", "username or password in the Secret is empty; fill both in"));
             }
-            if !first.ldaps && !self.tls.start_tls && !self.tls.plaintext {
-                return Err(LdapError::PlaintextRefused { url: first.url.clone() });
+            if !ldaps && !self.tls.start_tls && !self.tls.plaintext {
+                let url = servers.first().map(|first| first.url.clone()).unwrap_or_default();
+                return Err(LdapError::PlaintextRefused { url });
             }
         }
         if self.users.is_empty() {
             return Err(invalid("users", "no search is given; write at least one with a baseDN"));
+        }
+        if !self.only.groups.is_empty() && self.group_mapping.is_none() {
+            return Err(invalid("onlyGroups", "groups are named, but mapping.group is missing"));
         }
         if !self.groups.is_empty() && self.group_mapping.is_none() {
             return Err(invalid("groups", "groups are searched for, but mapping.group is missing"));
@@ -190,13 +285,33 @@ impl LdapConfig {
         }
         Ok(servers)
     }
+
+    /// Filters that test an attribute which is mapped, each as `users[0].filter tests mail`. That every filter tests
+    /// `objectClass` does not count.
+    pub(super) fn filters_on_mapped(&self) -> Vec<String> {
+        let groups = self.group_mapping.as_ref().map(|mapping| mapping.attributes()).unwrap_or_default();
+        let mut found = Vec::new();
+        for (kind, searches, mapped) in
+            [("users", &self.users, self.user_mapping.attributes()), ("groups", &self.groups, groups)]
+        {
+            for (index, search) in searches.iter().enumerate() {
+                let tested = filter::attributes(&search.filter);
+                for name in mapped.iter().filter(|name| !same_attribute(name, "objectClass")) {
+                    if tested.iter().any(|tested| same_attribute(tested, name.split(';').next().unwrap_or_default())) {
+                        found.push(format!("{kind}[{index}].filter tests {name}"));
+                    }
+                }
+            }
+        }
+        found
+    }
 }
 
 pub(super) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> LdapError {
     LdapError::Config { field: field.into(), problem: problem.into() }
 }
 
-fn server(url: &str) -> Option<Server> {
+pub(super) fn server(url: &str) -> Option<Server> {
     let parsed = Url::parse(url).ok()?;
     let (ldaps, port) = match parsed.scheme() {
         "ldaps" => (true, 636),

@@ -1,8 +1,8 @@
 //! A connection that is bound and can search.
 
 use super::ber::{self, Reader};
-use super::config::{Bind, LdapConfig, Scope, Server};
-use super::error::{LdapError, ResultCode, excerpt};
+use super::config::{Bind, Dereference, LdapConfig, Scope, Server};
+use super::error::{LdapError, ResultCode};
 use super::guard::{EntrySink, Guard};
 use directory_sync_core::mapping::Entry;
 use futures::FutureExt;
@@ -20,6 +20,7 @@ pub(super) struct Connection {
     guard: Guard,
     ldap: Ldap,
     url: String,
+    aliases: ldap3::DerefAliases,
 }
 
 /// One search to be sent.
@@ -42,17 +43,23 @@ pub(super) struct Page {
     pub(super) cookie: Option<Vec<u8>>,
 }
 
-/// Connects and binds to the first server that can be used.
+/// Connects and binds to the first server that can be used, those that failed lately last.
 pub(super) async fn connect(
     config: &LdapConfig,
     servers: &[Server],
     tls: &Arc<rustls::ClientConfig>,
 ) -> Result<Connection, LdapError> {
     let mut attempts = Vec::new();
-    for server in servers {
-        match Connection::open(config, server, tls).await {
-            Ok(connection) => return Ok(connection),
-            Err(error) if error.is_of_this_server_only() => attempts.push(error),
+    for server in config.health.sort(servers.to_vec()) {
+        match Connection::open(config, &server, tls).await {
+            Ok(connection) => {
+                config.health.answered(&server.url);
+                return Ok(connection);
+            }
+            Err(error) if error.is_of_this_server_only() => {
+                config.health.failed(&server.url);
+                attempts.push(error);
+            }
             Err(error) => return Err(error),
         }
     }
@@ -66,7 +73,12 @@ pub(super) async fn connect(
 }
 
 impl Connection {
-    async fn open(config: &LdapConfig, server: &Server, tls: &Arc<rustls::ClientConfig>) -> Result<Self, LdapError> {
+    /// Connects to one server and binds there.
+    pub(super) async fn open(
+        config: &LdapConfig,
+        server: &Server,
+        tls: &Arc<rustls::ClientConfig>,
+    ) -> Result<Self, LdapError> {
         let (guard, stream) = Guard::open(config, server, tls).await?;
         let url = server.url.clone();
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(stream));
@@ -80,10 +92,14 @@ impl Connection {
                 tracing::debug!(%error, "the LDAP library ended the connection");
             }
         });
-        let mut connection = Self { guard, ldap, url };
-        if let Bind::Simple { username, password } = &config.bind {
-            connection.bind(username, password.expose_secret()).await?;
-        }
+        let aliases = match config.aliases {
+            Dereference::Never => ldap3::DerefAliases::Never,
+            Dereference::Searching => ldap3::DerefAliases::Searching,
+            Dereference::Finding => ldap3::DerefAliases::Finding,
+            Dereference::Always => ldap3::DerefAliases::Always,
+        };
+        let mut connection = Self { guard, ldap, url, aliases };
+        connection.bind(&config.bind).await?;
         Ok(connection)
     }
 
@@ -92,21 +108,28 @@ impl Connection {
         &self.url
     }
 
-    async fn bind(&mut self, username: &str, password: &str) -> Result<(), LdapError> {
-        let Self { guard, ldap, url } = self;
-        let result = run(guard, url, ldap.simple_bind(username, password), &mut NoEntries).await?;
+    async fn bind(&mut self, bind: &Bind) -> Result<(), LdapError> {
+        let Self { guard, ldap, url, .. } = self;
+        let result = match bind {
+            Bind::Anonymous => return Ok(()),
+            Bind::Simple { username, password } => {
+                run(guard, url, ldap.simple_bind(username, password.expose_secret()), &mut NoEntries).await?
+            }
+            Bind::External => run(guard, url, ldap.sasl_external_bind(), &mut NoEntries).await?,
+        };
         let (url, code, result) = (url.clone(), result.rc, ResultCode::new(result.rc, &result.text));
         match code {
             0 => Ok(()),
             8 | 13 => Err(LdapError::EncryptionRequired { url, code }),
             51 | 52 => Err(LdapError::Unavailable { url, result }),
+            _ if matches!(bind, Bind::External) => Err(LdapError::ClientCertificateRefused { url, result }),
             _ => Err(LdapError::AuthFailed { url, result }),
         }
     }
 
     /// Sends one search, gives its entries to `sink`, and succeeds only if the server says that it did.
     pub(super) async fn search(&mut self, request: &Request<'_>, sink: &mut dyn EntrySink) -> Result<Page, LdapError> {
-        let Self { guard, ldap, url } = self;
+        let Self { guard, ldap, url, aliases } = self;
         // An empty list would ask for everything (RFC 4511 §4.5.1.8).
         let attributes = match sink.attributes() {
             [] => vec!["1.1".to_owned()],
@@ -116,7 +139,7 @@ impl Connection {
             let size = i32::try_from(*size).unwrap_or(i32::MAX);
             ldap.with_controls(PagedResults { size, cookie: cookie.clone() });
         }
-        ldap.with_search_options(SearchOptions::new().sizelimit(request.size_limit));
+        ldap.with_search_options(SearchOptions::new().sizelimit(request.size_limit).deref(*aliases));
         let scope = match request.scope {
             Scope::Base => ldap3::Scope::Base,
             Scope::OneLevel => ldap3::Scope::OneLevel,
@@ -164,11 +187,10 @@ fn check(url: &str, request: &Request<'_>, result: &ldap3::LdapResult) -> Result
     Err(match code {
         0 if result.refs.is_empty() => return Ok(()),
         4 if request.size_limit > 0 => return Ok(()),
-        0 | 10 => LdapError::Referral {
-            target: result.refs.first().map_or_else(|| "another server".to_owned(), |target| excerpt(target)),
-            url,
-            base,
-        },
+        0 | 10 => {
+            let targets = if result.refs.is_empty() { vec!["another server".to_owned()] } else { result.refs.clone() };
+            LdapError::Referral { url, base, targets }
+        }
         3 => limit("time"),
         4 => limit("size"),
         11 => limit("administrative"),
@@ -201,7 +223,7 @@ impl EntrySink for NoEntries {
         Ok(())
     }
 
-    fn reference(&mut self, _: &str) -> Result<(), LdapError> {
+    fn reference(&mut self, _: &[&str]) -> Result<(), LdapError> {
         Ok(())
     }
 }

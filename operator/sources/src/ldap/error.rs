@@ -9,6 +9,50 @@ use std::{fmt, io};
 /// Why a directory could not be read. Servers are named by their URL; text from a server is cut to a few words.
 #[derive(Debug, thiserror::Error)]
 pub enum LdapError {
+    /// The servers of a domain are not known.
+    #[error(
+        "the servers of {domain} cannot be found ({problem}); check the domain and the cluster's DNS, or name the \
+         servers in urls"
+    )]
+    DomainUnknown {
+        /// The domain.
+        domain: String,
+        /// What the resolver said.
+        problem: String,
+    },
+    /// The records of a domain name a server outside it.
+    #[error(
+        "the SRV records of {domain} lead to {host}, which is outside the domain, so nothing was sent to it; mend the \
+         records, or name the servers in urls"
+    )]
+    DomainLeads {
+        /// The domain.
+        domain: String,
+        /// Where they lead.
+        host: String,
+    },
+    /// The server does not know whose certificate this is.
+    #[error(
+        "{url} does not accept the client certificate ({result}); check the certificate in the Secret that \
+         bind.external.secretRef names, and what the server maps it to"
+    )]
+    ClientCertificateRefused {
+        /// The server.
+        url: String,
+        /// What the server said.
+        result: ResultCode,
+    },
+    /// A group whose members are to be synchronised is not there, or its members cannot be read.
+    #[error(
+        "{url}: the members of {group}, named in onlyGroups, cannot be read whole; correct its name, or grant the \
+         account the right to read it"
+    )]
+    GroupUnreadable {
+        /// The server.
+        url: String,
+        /// The group.
+        group: String,
+    },
     /// A setting that cannot work.
     #[error("spec.source.ldap.{field}: {problem}")]
     Config {
@@ -186,16 +230,30 @@ pub enum LdapError {
     },
     /// Part of the answer is on another server.
     #[error(
-        "{url} refers the search below {base} to {target}, and referrals are not followed; search below the entries \
-         that this server holds"
+        "{url} refers the search below {base} to {}, which is not followed; search below the entries that this server \
+         holds, or add the host to followReferrals.hosts if the account may be shown to it",
+        excerpt(&targets.join(" or "))
     )]
     Referral {
         /// The server.
         url: String,
         /// The base DN.
         base: String,
-        /// Where it points.
+        /// Where it points: servers any of which may be asked.
+        targets: Vec<String>,
+    },
+    /// Referrals lead in circles or too far.
+    #[error(
+        "referrals of the search below {base} lead in circles or over more than {cap} servers, last to {target}; mend \
+         the referrals"
+    )]
+    ReferralLoop {
+        /// The base DN.
+        base: String,
+        /// Where the last one points.
         target: String,
+        /// How many are followed.
+        cap: usize,
     },
     /// The account may not search there.
     #[error("{url} does not let this account search below {base}; grant it the right to read")]
@@ -215,8 +273,8 @@ pub enum LdapError {
         /// What the server said.
         result: ResultCode,
     },
-    /// An attribute of a person came in part only.
-    #[error("{url} sent only a range of the values of {attribute} of one person; raise the server's limit of values")]
+    /// An attribute came in part only.
+    #[error("{url} sent only a range of the values of {attribute} of one entry; raise the server's limit of values")]
     PartialValues {
         /// The server.
         url: String,
@@ -250,6 +308,18 @@ impl LdapError {
                 | Self::ConnectionLost { .. }
         )
     }
+
+    /// Whether the connection is as good as before, so that other searches may go on.
+    pub(super) fn is_of_this_search_only(&self) -> bool {
+        matches!(
+            self,
+            Self::BaseNotFound { .. }
+                | Self::LimitExceeded { .. }
+                | Self::Referral { .. }
+                | Self::AccessDenied { .. }
+                | Self::Refused { .. }
+        )
+    }
 }
 
 impl Classified for LdapError {
@@ -261,6 +331,8 @@ impl Classified for LdapError {
             | Self::BaseInvalid { .. }
             | Self::PlaintextRefused { .. }
             | Self::AuthFailed { .. }
+            | Self::ClientCertificateRefused { .. }
+            | Self::DomainLeads { .. }
             | Self::EncryptionRequired { .. }
             | Self::CapExceeded { .. } => Disposition::Stall,
             Self::Incomplete(error) => error.disposition(),
@@ -274,13 +346,15 @@ impl Classified for LdapError {
             Self::Config { .. } | Self::BaseInvalid { .. } => "SourceInvalid",
             Self::FilterInvalid { .. } => "SourceFilterInvalid",
             Self::PlaintextRefused { .. } => "SourcePlaintextRefused",
-            Self::HostUnknown { .. } => "SourceHostUnknown",
+            Self::HostUnknown { .. } | Self::DomainUnknown { .. } => "SourceHostUnknown",
+            Self::DomainLeads { .. } => "SourceDomainLeadsAway",
+            Self::GroupUnreadable { .. } => "SourceGroupUnreadable",
             Self::Unreachable { .. } | Self::Unavailable { .. } => "SourceUnavailable",
             Self::TimedOut { .. } => "SourceTimedOut",
             Self::StartTlsRefused { .. } | Self::TlsFailed { .. } => "SourceTlsFailed",
             Self::CertificateExpired { .. } => "SourceCertificateExpired",
             Self::CertificateUntrusted { .. } => "SourceCertificateUntrusted",
-            Self::AuthFailed { .. } => "SourceAuthFailed",
+            Self::AuthFailed { .. } | Self::ClientCertificateRefused { .. } => "SourceAuthFailed",
             Self::EncryptionRequired { .. } => "SourceEncryptionRequired",
             Self::ConnectionLost { .. } | Self::ClientFailed { .. } | Self::PartialValues { .. } => {
                 "SourceReadIncomplete"
@@ -288,7 +362,7 @@ impl Classified for LdapError {
             Self::Malformed { .. } => "SourceMalformedAnswer",
             Self::CapExceeded { .. } | Self::LimitExceeded { .. } => "SourceLimitExceeded",
             Self::BaseNotFound { .. } => "SourceBaseNotFound",
-            Self::Referral { .. } => "SourceReferral",
+            Self::Referral { .. } | Self::ReferralLoop { .. } => "SourceReferral",
             Self::AccessDenied { .. } => "SourceAccessDenied",
             Self::Refused { .. } => "SourceSearchRefused",
             Self::Incomplete(error) => error.reason(),

@@ -1,7 +1,11 @@
 //! Search filters (RFC 4515).
 
+use super::syntax::Syntax;
+
 /// How deeply a filter may be nested; the parser of the LDAP library recurses.
 const NESTING_CAP: usize = 32;
+
+const HEX: [u8; 16] = *b"0123456789abcdef";
 
 /// Whether the filter can be sent.
 pub(super) fn is_valid(filter: &str) -> bool {
@@ -19,9 +23,31 @@ pub(super) fn is_valid(filter: &str) -> bool {
     ldap3::parse_filter(filter).is_ok()
 }
 
-/// The filter for the entries whose attribute has this value, whatever characters it contains.
-pub(super) fn equals(attribute: &str, value: &str) -> String {
-    format!("({attribute}={})", ldap3::ldap_escape(value))
+/// The filter for the entries whose attribute has this value, whatever characters it contains. `None` if no value of
+/// the attribute can read like this.
+pub(super) fn equals(attribute: &str, value: &str) -> Option<String> {
+    let value = match Syntax::of(attribute) {
+        Syntax::Text => ldap3::ldap_escape(value).into_owned(),
+        syntax => escaped(&syntax.bytes(value)?),
+    };
+    Some(format!("({attribute}={value})"))
+}
+
+/// Bytes as a filter holds them (RFC 4515 §3).
+fn escaped(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [b'\\', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]])
+        .map(char::from)
+        .collect()
+}
+
+/// The attributes that a filter tests, as written, without options.
+pub(super) fn attributes(filter: &str) -> Vec<&str> {
+    // A parenthesis within a value is escaped (RFC 4515 §3).
+    let items = filter.split('(').map(str::trim_start).filter(|item| !item.starts_with(['&', '|', '!']));
+    let names = items.filter_map(|item| item.split(['=', '~', '<', '>', ':', ';']).next());
+    names.map(str::trim).filter(|name| !name.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -38,6 +64,16 @@ mod tests {
 
     #[test]
     fn a_value_cannot_change_the_filter() {
-        assert_eq!(equals("entryUUID", "*)(uid=*"), r"(entryUUID=\2a\29\28uid=\2a)");
+        assert_eq!(equals("entryUUID", "*)(uid=*").unwrap(), r"(entryUUID=\2a\29\28uid=\2a)");
+        assert_eq!(equals("objectGUID", "*)(uid=*"), None);
+        let guid = "03020100-0504-0706-0809-0a0b0c0d0e0f";
+        let bytes = r"\00\01\02\03\04\05\06\07\08\09\0a\0b\0c\0d\0e\0f";
+        assert_eq!(equals("objectGUID", guid).unwrap(), format!("(objectGUID={bytes})"));
+    }
+
+    #[test]
+    fn the_attributes_of_a_filter_are_found_wherever_they_stand() {
+        let filter = r"(&(objectClass=user)(| (mail=*)(sn;lang-de~=x))(!(userAccountControl:1.2.840.113556.1.4.803:=2))(cn=\28a))";
+        assert_eq!(attributes(filter), ["objectClass", "mail", "sn", "userAccountControl", "cn"]);
     }
 }

@@ -2,7 +2,10 @@
 
 use crate::ldap::LdapError;
 use crate::ldap::ber::{self, BerError, Reader};
+use crate::ldap::ranges;
+use crate::ldap::syntax::Syntax;
 use directory_sync_core::mapping::{Entry, same_attribute};
+use std::borrow::Cow;
 
 /// Takes the entries of a search as they arrive.
 pub(crate) trait EntrySink: Send {
@@ -12,39 +15,69 @@ pub(crate) trait EntrySink: Send {
     /// Takes an entry. `partial` names an attribute that came with a part of its values only (`member;range=0-1499`).
     fn entry(&mut self, entry: &Entry<'_>, partial: Option<&str>) -> Result<(), LdapError>;
 
-    /// Takes a continuation reference: a part of the answer that another server holds.
-    fn reference(&mut self, target: &str) -> Result<(), LdapError>;
+    /// Takes a range of the values of an attribute (`member;range=0-1499`), before the entry that it belongs to.
+    fn range(&mut self, _description: &str, _values: &[&[u8]]) {}
+
+    /// Takes a continuation reference: a part of the answer that other servers hold, any of which may be asked.
+    fn reference(&mut self, targets: &[&str]) -> Result<(), LdapError>;
 }
 
-/// Sorts the values of one entry into `values`, which has one list per wanted attribute. Gives the name of the entry,
-/// and the attribute of which only a range was sent.
+/// What [`decode`] finds beside the values.
+pub(super) struct Found<'e> {
+    /// Name of the entry.
+    pub(super) name: &'e str,
+    /// Ranges of wanted attributes, of which there are more values.
+    pub(super) ranges: Vec<(&'e str, Vec<&'e [u8]>)>,
+}
+
+impl<'e> Found<'e> {
+    /// The first attribute of which only a range came.
+    pub(super) fn partial(&self) -> Option<&'e str> {
+        self.ranges.first().and_then(|(description, _)| ranges::bounds(description)).map(|(name, _)| name)
+    }
+}
+
+/// Sorts the values of one entry into `values`, which has one list per wanted attribute.
 pub(super) fn decode<'e>(
     body: &'e [u8],
     wanted: &[String],
     values: &mut [Vec<&'e [u8]>],
-) -> Result<(&'e str, Option<&'e str>), BerError> {
+) -> Result<Found<'e>, BerError> {
     values.iter_mut().for_each(Vec::clear);
     let mut entry = Reader::new(body);
-    let name = entry.text(ber::OCTET_STRING)?;
+    let mut found = Found { name: entry.text(ber::OCTET_STRING)?, ranges: Vec::new() };
     let mut attributes = Reader::new(entry.take(ber::SEQUENCE)?);
-    let mut partial = None;
     // Servers mostly send attributes in one order for all entries, often that of the request.
     let mut next = 0;
     while !attributes.is_empty() {
         let mut attribute = Reader::new(attributes.take(ber::SEQUENCE)?);
         let kind = attribute.text(ber::OCTET_STRING)?;
         let mut list = Reader::new(attribute.take(ber::SET)?);
-        let Some(slot) = slot(kind, wanted, next) else {
-            partial = partial.or(ranged(kind, wanted));
+        if is_range(kind, wanted) {
+            let mut range = Vec::new();
+            while !list.is_empty() {
+                range.push(list.take(ber::OCTET_STRING)?);
+            }
+            found.ranges.push((kind, range));
             continue;
-        };
+        }
+        let Some(slot) = slot(kind, wanted, next) else { continue };
         next = slot + 1;
         let Some(slot) = values.get_mut(slot) else { continue };
         while !list.is_empty() {
             slot.push(list.take(ber::OCTET_STRING)?);
         }
     }
-    Ok((name, partial))
+    Ok(found)
+}
+
+/// The texts that stand for values that are bytes; `None` where there are none among the wanted attributes.
+pub(super) fn texts<'e>(syntaxes: &[Syntax], values: &[Vec<&'e [u8]>]) -> Option<Vec<Vec<Cow<'e, [u8]>>>> {
+    if syntaxes.iter().all(|syntax| *syntax == Syntax::Text) {
+        return None;
+    }
+    let attributes = syntaxes.iter().zip(values);
+    Some(attributes.map(|(syntax, values)| values.iter().map(|value| syntax.text(value)).collect()).collect())
 }
 
 /// The place of an attribute. A server answers with the name that it knows best, whichever was asked for, and with options
@@ -57,11 +90,10 @@ fn slot(kind: &str, wanted: &[String], next: usize) -> Option<usize> {
     by_name.or_else(|| wanted.iter().position(|name| same_attribute(name, kind)))
 }
 
-/// The attribute, if it is a wanted one with the option by which servers cut long lists.
-fn ranged<'k>(kind: &'k str, wanted: &[String]) -> Option<&'k str> {
-    let (name, options) = kind.split_once(';')?;
-    let ranged = options.split(';').any(|option| option.get(..6).is_some_and(|o| o.eq_ignore_ascii_case("range=")));
-    (ranged && slot(name, wanted, 0).is_some()).then_some(name)
+/// Whether this is a wanted attribute with the option by which servers cut long lists.
+fn is_range(kind: &str, wanted: &[String]) -> bool {
+    let Some((name, _)) = kind.contains(';').then(|| ranges::bounds(kind)).flatten() else { return false };
+    wanted.iter().any(|wanted| wanted.split(';').next().is_some_and(|wanted| wanted.eq_ignore_ascii_case(name)))
 }
 
 #[cfg(test)]
@@ -97,8 +129,9 @@ mod tests {
     fn wanted_values_come_in_the_order_of_the_request() {
         let wanted = ["cn", "mail", "sn", "member"].map(str::to_owned);
         let (body, mut values) = (entry(), vec![Vec::new(); 4]);
-        let (name, partial) = decode(&body, &wanted, &mut values).unwrap();
-        assert_eq!((name, partial), ("cn=a", Some("member")));
+        let found = decode(&body, &wanted, &mut values).unwrap();
+        assert_eq!((found.name, found.partial()), ("cn=a", Some("member")));
+        assert_eq!(found.ranges, [("member;range=0-1", vec![&b"cn=x"[..]])]);
         assert_eq!(values, [vec![&b"a"[..], b"b"], vec![b"a@x"], vec![], vec![]]);
     }
 

@@ -6,6 +6,9 @@ use crate::ldap::ber::{self, BerError, Reader};
 /// How deeply the values of a message may be nested; RFC 4511 needs six.
 const NESTING_CAP: usize = 16;
 
+/// Most servers that one referral may name.
+const REFERENCE_CAP: usize = 100;
+
 const BIND_RESPONSE: u8 = 0x61;
 const SEARCH_ENTRY: u8 = 0x64;
 const SEARCH_DONE: u8 = 0x65;
@@ -148,14 +151,17 @@ fn result(body: &[u8]) -> Result<LdapResult<'_>, BerError> {
     Ok(LdapResult { code, text })
 }
 
-/// The first URL of a referral, all of which must be text.
-pub(super) fn references(body: &[u8]) -> Result<&str, BerError> {
+/// The URLs of a referral, any of which may be asked.
+pub(super) fn references(body: &[u8]) -> Result<Vec<&str>, BerError> {
     let mut urls = Reader::new(body);
-    let first = urls.text(ber::OCTET_STRING)?;
+    let mut all = vec![urls.text(ber::OCTET_STRING)?];
     while !urls.is_empty() {
-        urls.text(ber::OCTET_STRING)?;
+        all.push(urls.text(ber::OCTET_STRING)?);
+        if all.len() > REFERENCE_CAP {
+            return Err(BerError::Invalid("a referral to very many servers"));
+        }
     }
-    Ok(first)
+    Ok(all)
 }
 
 #[cfg(test)]

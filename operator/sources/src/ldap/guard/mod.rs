@@ -15,6 +15,7 @@ pub(super) use transport::client_config;
 use super::ber::{self, BerError};
 use super::config::{Caps, LdapConfig, Server};
 use super::error::LdapError;
+use super::syntax::Syntax;
 use directory_sync_core::mapping::Entry;
 use message::{Answer, Request};
 use std::io;
@@ -189,6 +190,7 @@ impl Guard {
     /// Decodes entries from `used` on, up to the next message that is for the library.
     fn decode(&mut self, used: &mut usize, sink: &mut dyn EntrySink) -> Result<Step, LdapError> {
         let mut values = vec![Vec::new(); sink.attributes().len()];
+        let syntaxes: Vec<Syntax> = sink.attributes().iter().map(|attribute| Syntax::of(attribute)).collect();
         loop {
             let rest = self.answers.get(*used..).unwrap_or_default();
             let framed = ber::frame(rest, self.caps.message_bytes).map_err(|error| self.refuse(error))?;
@@ -202,13 +204,23 @@ impl Guard {
                     self.page_entries += 1;
                     self.page_bytes += length;
                     self.check_page()?;
-                    let (name, partial) =
+                    let found =
                         entry::decode(body, sink.attributes(), &mut values).map_err(|error| self.refuse(error))?;
-                    sink.entry(&Entry { name, values: &values }, partial)?;
+                    for (description, values) in &found.ranges {
+                        sink.range(description, values);
+                    }
+                    match entry::texts(&syntaxes, &values) {
+                        None => sink.entry(&Entry { name: found.name, values: &values }, found.partial())?,
+                        Some(texts) => {
+                            let values: Vec<Vec<&[u8]>> =
+                                texts.iter().map(|values| values.iter().map(AsRef::as_ref).collect()).collect();
+                            sink.entry(&Entry { name: found.name, values: &values }, found.partial())?;
+                        }
+                    }
                 }
                 Answer::Reference(body) => {
-                    let target = message::references(body).map_err(|error| self.refuse(error))?;
-                    sink.reference(target)?;
+                    let targets = message::references(body).map_err(|error| self.refuse(error))?;
+                    sink.reference(&targets)?;
                 }
                 Answer::Result(_) => {
                     self.outstanding = None;

@@ -7,8 +7,9 @@ use crate::ldap::config::{LdapConfig, Server, Tls, invalid};
 use crate::ldap::error::{ResultCode, words};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls_platform_verifier::BuilderVerifierExt;
+use secrecy::ExposeSecret;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,18 +42,31 @@ pub(crate) fn client_config(tls: &Tls) -> Result<Arc<ClientConfig>, LdapError> {
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| problem(&error))?;
-    let Some(bundle) = &tls.ca_bundle else {
-        let config = builder.with_platform_verifier().map_err(|error| problem(&error))?.with_no_client_auth();
-        return Ok(Arc::new(config));
+    let builder = match &tls.ca_bundle {
+        None => builder.with_platform_verifier().map_err(|error| problem(&error))?,
+        Some(bundle) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
+                roots.add(certificate.map_err(|error| problem(&error))?).map_err(|error| problem(&error))?;
+            }
+            if roots.is_empty() {
+                return Err(unusable("it holds no certificate"));
+            }
+            builder.with_root_certificates(roots)
+        }
     };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
-        roots.add(certificate.map_err(|error| problem(&error))?).map_err(|error| problem(&error))?;
-    }
-    if roots.is_empty() {
-        return Err(unusable("it holds no certificate"));
-    }
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+    let Some(own) = &tls.client_certificate else { return Ok(Arc::new(builder.with_no_client_auth())) };
+    // What the parser says of a key could quote it.
+    let not_pem =
+        |what: &str| invalid("bind.external", format!("the {what} in the Secret cannot be used; write it in PEM"));
+    let chain = CertificateDer::pem_slice_iter(own.certificate.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| not_pem("certificate"))?;
+    let key = PrivateKeyDer::from_pem_slice(own.key.expose_secret().as_bytes()).map_err(|_| not_pem("key"))?;
+    let config = builder
+        .with_client_auth_cert(chain, key)
+        .map_err(|_| invalid("bind.external", "certificate and key in the Secret do not belong together"))?;
+    Ok(Arc::new(config))
 }
 
 /// Connects as the settings say.

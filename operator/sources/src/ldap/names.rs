@@ -1,0 +1,144 @@
+//! By what groups know people, beside their names in the tree: by login (RFC 2307), and by the primary group of Active
+//! Directory, which is written at the person alone.
+
+use super::dn;
+use directory_sync_core::mapping::{Entry, GroupMapping, UserMapping, same_attribute};
+use directory_sync_core::snapshot::{Reference, Referencer};
+use std::collections::HashMap;
+
+const LOGIN: &str = "uid";
+pub(super) const SID: &str = "objectSid";
+pub(super) const PRIMARY_GROUP: &str = "primaryGroupID";
+
+/// Whether the values of a member attribute are logins (`memberUid`), not names in the tree.
+fn names_logins(attribute: &str) -> bool {
+    same_attribute(attribute, "memberUid")
+}
+
+/// How a group names a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MemberName {
+    /// By its name in the tree.
+    Tree(Reference),
+    /// By its login.
+    Login(Reference),
+}
+
+/// The member that a value names.
+pub(super) fn member(referencer: &Referencer, attribute: &str, value: &[u8]) -> MemberName {
+    if names_logins(attribute) {
+        MemberName::Login(login(referencer, value))
+    } else {
+        MemberName::Tree(referencer.reference(&dn::member_normal_form(value)))
+    }
+}
+
+/// A login as a reference that no name in the tree can have.
+fn login(referencer: &Referencer, value: &[u8]) -> Reference {
+    referencer.reference(&[b"\0login ", value.trim_ascii().to_ascii_lowercase().as_slice()].concat())
+}
+
+/// A security identifier as a reference that no name in the tree can have.
+pub(super) fn identifier(referencer: &Referencer, sid: &str) -> Reference {
+    referencer.reference(format!("\0sid {sid}").as_bytes())
+}
+
+/// What is asked for of people beyond their mapping, and where it stands among the values.
+#[derive(Debug, Default)]
+pub(super) struct PersonAttributes {
+    /// Everything to ask for; the mapping's come first.
+    pub(super) all: Vec<String>,
+    login: Option<usize>,
+    primary_group: Option<(usize, usize)>,
+}
+
+impl PersonAttributes {
+    /// What these mappings need, and primary groups if wanted.
+    pub(super) fn new(people: &UserMapping, groups: Option<&GroupMapping>, primary_groups: bool) -> Self {
+        let mut all = people.attributes().to_vec();
+        let by_login = groups.is_some_and(|groups| groups.member_attributes().any(names_logins));
+        let login = by_login.then(|| place(&mut all, LOGIN));
+        let primary_group = primary_groups.then(|| (place(&mut all, SID), place(&mut all, PRIMARY_GROUP)));
+        Self { all, login, primary_group }
+    }
+
+    /// The logins of a person.
+    pub(super) fn logins(&self, referencer: &Referencer, entry: &Entry<'_>) -> Vec<Reference> {
+        let values = self.login.and_then(|place| entry.values.get(place)).map(Vec::as_slice).unwrap_or_default();
+        values.iter().map(|value| login(referencer, value)).collect()
+    }
+
+    /// The primary group of a person.
+    pub(super) fn primary_group(&self, referencer: &Referencer, entry: &Entry<'_>) -> Option<Reference> {
+        let (sid, group) = self.primary_group?;
+        let text = |place: usize| std::str::from_utf8(entry.values.get(place)?.first()?).ok();
+        // It is in the same domain: the same identifier but for its last part (MS-SAMR §3.1.1.8.2).
+        let (domain, _) = text(sid)?.rsplit_once('-')?;
+        Some(identifier(referencer, &format!("{domain}-{}", text(group)?.parse::<u32>().ok()?)))
+    }
+}
+
+/// The place of an attribute among those asked for, to which it is added if it is missing.
+pub(super) fn place(all: &mut Vec<String>, name: &str) -> usize {
+    all.iter().position(|known| same_attribute(known, name)).unwrap_or_else(|| {
+        all.push(name.to_owned());
+        all.len() - 1
+    })
+}
+
+/// The people of one read by what groups know them by.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// `None`: several people have this login, and it is nobody's.
+    logins: HashMap<Reference, Option<Reference>>,
+    primary_groups: HashMap<Reference, Vec<Reference>>,
+}
+
+impl Names {
+    /// Notes a person.
+    pub(super) fn add(&mut self, person: Reference, logins: Vec<Reference>, primary_group: Option<Reference>) {
+        for login in logins {
+            let known = self.logins.entry(login).or_insert(Some(person));
+            if *known != Some(person) {
+                *known = None;
+            }
+        }
+        if let Some(group) = primary_group {
+            self.primary_groups.entry(group).or_default().push(person);
+        }
+    }
+
+    /// The member by its name in the tree. A login that is nobody's stays one that nobody has.
+    pub(super) fn resolve(&self, member: MemberName) -> Reference {
+        match member {
+            MemberName::Tree(reference) => reference,
+            MemberName::Login(login) => self.logins.get(&login).copied().flatten().unwrap_or(login),
+        }
+    }
+
+    /// Who has this group as primary group.
+    pub(super) fn with_primary_group(&self, group: Reference) -> &[Reference] {
+        self.primary_groups.get(&group).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_of_two_people_is_nobodys() {
+        let referencer = Referencer::default();
+        let [ada, bob] = ["uid=ada", "uid=bob"].map(|name| referencer.reference(name.as_bytes()));
+        let from_group = |value: &[u8]| member(&referencer, "MemberUID", value);
+        let mut names = Names::default();
+        names.add(ada, vec![login(&referencer, b"Ada"), login(&referencer, b"root")], None);
+        names.add(bob, vec![login(&referencer, b"root")], None);
+        assert_eq!(names.resolve(from_group(b"ada")), ada);
+        assert!(![ada, bob].contains(&names.resolve(from_group(b"root"))));
+        assert_eq!(
+            names.resolve(member(&referencer, "member", b"uid=Bob")),
+            referencer.reference(&dn::normal_form(b"uid=bob"))
+        );
+    }
+}
