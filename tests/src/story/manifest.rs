@@ -30,7 +30,8 @@ impl Replacements<'_> {
     /// The example with the replacements; everything else, comments included, stays as it is. Fails if the example no
     /// longer holds what is to be replaced.
     pub fn apply(&self, example: &str) -> Result<String> {
-        let certificate: String = self.certificate_authority.lines().map(|line| format!("    {line}\n")).collect();
+        let certificate: Vec<_> = self.certificate_authority.lines().map(|line| format!("    {line}\n")).collect();
+        let certificate = certificate.concat();
         let scim = format!("url: {}\n      tls:\n        plaintext: AllowTokenInClearText", self.scim_url);
         let password = format!("password: {}", self.ldap_password.expose_secret());
         let token = format!("token: {}", self.scim_token.expose_secret());
@@ -70,8 +71,8 @@ mod tests {
         let changed: Vec<_> = adapted.lines().filter(|line| !example.lines().any(|other| other == *line)).collect();
         let expected = [
             "  password: secret",
-            "  token: token",
             "    MII",
+            "  token: token",
             "        - ldaps://127.0.0.1:1",
             "        - ldaps://localhost:1",
             "      url: http://127.0.0.1:2/v2",

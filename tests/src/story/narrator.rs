@@ -56,7 +56,9 @@ impl Narrator for Recording {
 
     fn command(&mut self, words: &[String], input: Option<&str>) {
         self.line(&format!("$ {}", words.join(" ")));
-        input.iter().for_each(|input| self.line(input));
+        if let Some(input) = input {
+            self.line(input);
+        }
     }
 
     fn request(&mut self, request: &str) {

@@ -302,8 +302,8 @@ impl<'n> Stage<'n> {
 }
 
 fn stop_call(kept: &Kept) -> String {
-    let groups: String = kept.groups.iter().map(|group| format!(" {group}")).collect();
-    format!("stop '{}'{groups}\n", kept.folder.display())
+    let groups: Vec<_> = kept.groups.iter().map(u32::to_string).collect();
+    format!("stop '{}' {}\n", kept.folder.display(), groups.join(" "))
 }
 
 /// The `Ready` condition of a resource.
@@ -325,26 +325,32 @@ fn quoted(word: &str) -> String {
 fn excerpt(yaml: &str, path: &[&str]) -> Option<String> {
     let mut lines: Vec<&str> = yaml.lines().collect();
     for key in path {
-        let indentation = lines.first()?.len() - lines.first()?.trim_start().len();
+        let indentation = depth(lines.first()?);
         let is_key = |line: &&str| {
             line.strip_prefix(&" ".repeat(indentation)).is_some_and(|rest| rest.starts_with(&format!("{key}:")))
         };
         let start = lines.iter().position(is_key)?;
         // The entries of a list stand at the indentation of their key.
-        let belongs = |line: &&&str| line[..indentation + 1].trim().is_empty() || line[indentation..].starts_with("- ");
+        let belongs = |line: &&&str| {
+            depth(line) > indentation || (depth(line) == indentation && line.trim_start().starts_with("- "))
+        };
         let length = lines[start + 1..].iter().take_while(belongs).count();
         lines = lines[start..=start + length].to_vec();
         if path.last() != Some(key) {
             lines.remove(0);
         }
     }
-    let indentation = lines.first()?.len() - lines.first()?.trim_start().len();
-    Some(lines.iter().map(|line| &line[indentation..]).collect::<Vec<_>>().join("\n"))
+    let indentation = depth(lines.first()?);
+    Some(lines.iter().map(|line| line.get(indentation..).unwrap_or_default()).collect::<Vec<_>>().join("\n"))
+}
+
+/// How many spaces a line begins with.
+fn depth(line: &str) -> usize {
+    line.len() - line.trim_start().len()
 }
 
 /// A YAML text without fields that are zero, and without those that hold nothing else.
 fn without_zeros(yaml: &str) -> String {
-    let depth = |line: &str| line.len() - line.trim_start().len();
     let mut kept: Vec<&str> = Vec::new();
     // From the end, so that what a field holds is known before the field.
     for line in yaml.lines().rev().filter(|line| !line.ends_with(": 0")) {

@@ -24,7 +24,7 @@ pub(crate) struct Place {
 impl Canary {
     pub(crate) fn new(secret: &str) -> Self {
         let mut forms = vec![("as it is", secret.as_bytes().to_vec())];
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         let percent = |keep: &str| {
             let letter = |letter: char| match letter {
                 letter if letter.is_ascii_alphanumeric() || keep.contains(letter) => letter.to_string(),

@@ -59,7 +59,7 @@ impl Narrator for Terminal {
             spinner.finish_and_clear();
         }
         println!();
-        wrapped(text, WIDTH, "").iter().for_each(|line| println!("{line}"));
+        println!("{}", wrapped(text, WIDTH, "").join("\n"));
     }
 
     fn command(&mut self, words: &[String], input: Option<&str>) {
@@ -75,10 +75,9 @@ impl Narrator for Terminal {
             }
         }
         if let Some(input) = input {
-            input
-                .lines()
-                .chain(["EOF"])
-                .for_each(|line| println!("{}", self.styled("36", format!("    {line}").trim_end())));
+            for line in input.lines().chain(["EOF"]) {
+                println!("{}", self.styled("36", format!("    {line}").trim_end()));
+            }
         }
     }
 
