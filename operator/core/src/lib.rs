@@ -16,6 +16,7 @@ pub mod capabilities;
 pub mod confirm;
 pub mod disposition;
 pub mod gate;
+pub mod inspect;
 mod keyed_hash;
 pub mod mapping;
 pub mod matcher;

@@ -4,6 +4,7 @@ mod describe;
 pub(crate) mod digest;
 pub mod document;
 mod draft;
+pub mod explain;
 mod groups;
 mod index;
 mod matching;

@@ -2,13 +2,17 @@
 
 use super::{action, because, clean, sign};
 use crate::operation::Verb;
+use crate::plan::Summary;
 use crate::plan::document::{Line, PlanDocument};
 use std::io::{self, Write};
 
-/// Writes the plan for a terminal: a line per operation with its reason, warnings, holds, and the summary last.
+/// Writes the plan for a terminal: a line per operation with its reason, warnings, holds, and the summary last. What
+/// all operations wait for is said once, with the holds.
 pub fn people(plan: &PlanDocument, colour: bool, out: &mut impl Write) -> io::Result<()> {
+    let first = plan.operations.first().and_then(|line| line.waiting);
+    let tells_apart = plan.operations.iter().any(|line| line.waiting != first);
     for line in &plan.operations {
-        operation(line, colour, out)?;
+        operation(line, tells_apart, colour, out)?;
     }
     if !plan.operations.is_empty() {
         writeln!(out)?;
@@ -24,10 +28,15 @@ pub fn people(plan: &PlanDocument, colour: bool, out: &mut impl Write) -> io::Re
     for hold in &plan.header.holds {
         writeln!(out, "Held: {hold}.")?;
     }
-    summary(plan, out)
+    if plan.header.summary.total() == 0 {
+        return writeln!(out, "Nothing to do: the target is in line with the source.");
+    }
+    writeln!(out, "Plan: {}.", changes(&plan.header.summary))?;
+    writeln!(out, "Digest: {}", plan.header.digest)
 }
 
-fn operation(line: &Line, colour: bool, out: &mut impl Write) -> io::Result<()> {
+/// One operation: what, of whom and why, with the fields that change below it.
+fn operation(line: &Line, says_waiting: bool, colour: bool, out: &mut impl Write) -> io::Result<()> {
     let operation = &line.operation;
     let (start, end) = match (colour, sign(operation.verb)) {
         (false, _) => ("", ""),
@@ -40,7 +49,7 @@ fn operation(line: &Line, colour: bool, out: &mut impl Write) -> io::Result<()> 
         write!(out, ": {}", clean(&operation.item))?;
     }
     write!(out, "  ({}", because(operation.reason))?;
-    if let Some(waiting) = line.waiting {
+    if let Some(waiting) = line.waiting.filter(|_| says_waiting) {
         write!(out, "; waits: {waiting}")?;
     }
     writeln!(out, ")")?;
@@ -56,27 +65,48 @@ fn operation(line: &Line, colour: bool, out: &mut impl Write) -> io::Result<()> 
     Ok(())
 }
 
-fn summary(plan: &PlanDocument, out: &mut impl Write) -> io::Result<()> {
-    let summary = &plan.header.summary;
-    if summary.total() == 0 {
-        return writeln!(out, "Nothing to do: the target is in line with the source.");
+/// What changes how often, without what does not.
+fn changes(summary: &Summary) -> String {
+    let Summary { users, groups, aliases, memberships } = *summary;
+    let counts = [
+        (users.create, "user", "create"),
+        (users.adopt, "user", "adopt"),
+        (users.update, "user", "update"),
+        (users.moved, "user", "move"),
+        (users.restore, "user", "restore"),
+        (users.suspend, "user", "suspend"),
+        (users.delete, "user", "delete"),
+        (groups.create, "group", "create"),
+        (groups.adopt, "group", "adopt"),
+        (groups.update, "group", "update"),
+        (groups.delete, "group", "delete"),
+        (aliases.add, "alias", "add"),
+        (aliases.remove, "alias", "remove"),
+        (memberships.add, "membership", "add"),
+        (memberships.remove, "membership", "remove"),
+    ];
+    let present = counts.into_iter().filter(|&(count, ..)| count > 0);
+    let texts = present.map(|(count, kind, action)| {
+        let plural = match (count, kind) {
+            (1, _) => "",
+            (_, "alias") => "es",
+            _ => "s",
+        };
+        format!("{count} {kind}{plural} to {action}")
+    });
+    texts.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_happens_is_counted() {
+        let mut summary = Summary::default();
+        summary.users.create = 199;
+        summary.groups.create = 1;
+        summary.aliases.remove = 2;
+        assert_eq!(changes(&summary), "199 users to create, 1 group to create, 2 aliases to remove");
     }
-    let users = summary.users;
-    writeln!(
-        out,
-        "Plan: users {} to create, {} to adopt, {} to update, {} to move, {} to restore, {} to suspend, {} to delete;",
-        users.create, users.adopt, users.update, users.moved, users.restore, users.suspend, users.delete
-    )?;
-    let groups = summary.groups;
-    writeln!(
-        out,
-        "      groups {} to create, {} to adopt, {} to update, {} to delete;",
-        groups.create, groups.adopt, groups.update, groups.delete
-    )?;
-    writeln!(
-        out,
-        "      aliases {} to add, {} to remove; memberships {} to add, {} to remove.",
-        summary.aliases.add, summary.aliases.remove, summary.memberships.add, summary.memberships.remove
-    )?;
-    writeln!(out, "Digest: {}", plan.header.digest)
 }
