@@ -261,7 +261,11 @@ fn every_field_that_google_has_can_be_mapped_and_no_other() {
     // What is written and never read, or says nothing about the person.
     let useless = ["hashFunction", "kind", "password", "thumbnailPhotoEtag"];
     for field in discovery.fields("User") {
-        let path = if field == "customSchemas" { "customSchemas.A.b" } else { field };
+        let path = match field {
+            "customSchemas" => "customSchemas.A.b",
+            "name" => "name.fullName",
+            field => field,
+        };
         let config = GoogleConfig {
             user_mapping: user_mapping(&[("x", path)]),
             ..google::config_for("http://127.0.0.1:1", &google::key_file())

@@ -133,7 +133,7 @@ pub struct GoogleP12Key {
 pub struct GoogleWorkloadIdentity {
     /// Name of the file with the token. It lies in the operator's pod, below
     /// `/var/run/secrets/directorysync.dev/workload-identity/` in the folder with the name of this resource's
-    /// namespace, so that no namespace uses what was mounted for another.
+    /// namespace, so that no namespace uses what was mounted for another. The chart mounts it by `workloadTokens`.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub token: String,
     /// Full name of the workload identity provider that trusts the token's issuer. It is the audience

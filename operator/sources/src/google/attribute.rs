@@ -75,6 +75,9 @@ const USER_FIELDS: &[&str] = &[
     "websites",
 ];
 
+/// The parts of a user's name, from `UserName` in the same document.
+const NAME_FIELDS: [&str; 4] = ["displayName", "familyName", "fullName", "givenName"];
+
 /// The fields of a group that can be mapped, from `Group` in the same document.
 const GROUP_FIELDS: &[&str] = &[
     "adminCreated",
@@ -211,6 +214,12 @@ fn attribute(kind: Kind, name: &str) -> Result<Attribute, GoogleError> {
     if root == "customSchemas" && path.len() != 3 {
         return refused(format!("`{name}` is no field of a custom schema; write `customSchemas.SCHEMA.FIELD`"));
     }
+    if root == "name" && kind == Kind::User && !matches!(&path[..], [_, part] if NAME_FIELDS.contains(&&**part)) {
+        return refused(format!(
+            "`{name}` is no part of a name; write one of {}",
+            NAME_FIELDS.map(|part| format!("`name.{part}`")).join(", ")
+        ));
+    }
     Ok(Attribute::Path { path, only })
 }
 
@@ -320,6 +329,7 @@ mod tests {
     fn what_google_does_not_have_is_refused_with_what_to_write() {
         assert!(refusal("mail").starts_with("mapping.user: Google's users have no `mail`; write a field"));
         assert!(refusal("primaryemail").contains("write `primaryEmail`, in which capital letters count"));
+        assert!(refusal("name.given").contains("write one of `name.displayName`, `name.familyName`"));
         assert!(refusal("customSchemas.Employment").contains("customSchemas.SCHEMA.FIELD"));
         assert!(refusal("phones.value;work;primary").contains("picks elements twice"));
     }
