@@ -349,3 +349,162 @@ async fn the_next_url_is_tried_when_a_server_cannot_be_used_but_not_after_a_wron
     // Now the second server answers, so the third is not asked.
     assert_eq!(source.read_all().await.unwrap().snapshot().counts().users, 1);
 }
+
+/// What a server answers to the requests for the members of one group, one after the other: attribute, members, version.
+type Ranges = &'static [(&'static str, &'static [&'static str], &'static str)];
+
+const P0: &str = "uid=p0,ou=People,dc=example,dc=com";
+const P1: &str = "uid=p1,ou=People,dc=example,dc=com";
+const P2: &str = "uid=p2,ou=People,dc=example,dc=com";
+
+/// Reads three people and one group of which the server gives out the members in ranges: how many members it has, and
+/// whether they are unknown.
+async fn members_in_ranges(ranges: Ranges) -> (usize, bool) {
+    let server = LdapServer::misbehave_once(move |mut session| async move {
+        session.bind().await?;
+        let id = session.search().await?;
+        for uid in ["p0", "p1", "p2"] {
+            session.send(&messages::person(id, uid)).await?;
+        }
+        session.send(&messages::done(id, 0, Some(b""))).await?;
+        let id = session.search().await?;
+        session.send(&messages::group(id, "staff", "member;range=0-1", &[P0, P1], "1")).await?;
+        session.send(&messages::done(id, 0, Some(b""))).await?;
+        for (attribute, members, version) in ranges {
+            let id = session.search().await?;
+            session.send(&messages::group(id, "staff", attribute, members, version)).await?;
+            session.send(&messages::done(id, 0, None)).await?;
+        }
+        while let Ok(id) = session.search().await {
+            session.send(&messages::done(id, 80, None)).await?;
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let groups = Search { base_dn: "ou=Groups,dc=example,dc=com".to_owned(), ..config(&server).users[0].clone() };
+    let config = LdapConfig { groups: vec![groups], group_mapping: Some(ldap_mapping::groups()), ..config(&server) };
+    let read = LdapSource::new(config).unwrap().read_all().await.unwrap();
+    let group = read.snapshot().group(0);
+    (group.members().len(), group.members_unknown())
+}
+
+#[tokio::test]
+async fn members_are_read_range_by_range_to_the_last() {
+    let whole: Ranges = &[("member;range=0-1", &[P0, P1], "1"), ("member;range=2-*", &[P2], "1")];
+    assert_eq!(members_in_ranges(whole).await, (3, false));
+    let changed_once: Ranges =
+        &[("member;range=0-1", &[P0, P1], "1"), ("member;range=2-*", &[], "2"), ("member;range=0-*", &[P0, P2], "2")];
+    assert_eq!(members_in_ranges(changed_once).await, (2, false), "it is read again from the start");
+}
+
+#[tokio::test]
+async fn a_range_that_fails_or_shrinks_in_between_leaves_the_members_unknown() {
+    let cases: [Ranges; 5] = [
+        // The next range is refused, is another than was asked for, does not come, or holds fewer than it says.
+        &[("member;range=0-1", &[P0, P1], "1")],
+        &[("member;range=0-1", &[P0, P1], "1"), ("member;range=3-*", &[P2], "1")],
+        &[("member;range=0-1", &[P0, P1], "1"), ("member", &[], "1")],
+        &[("member;range=0-2", &[P0, P1], "1")],
+        // The group is another each time.
+        &[
+            ("member;range=0-1", &[P0, P1], "1"),
+            ("member;range=2-*", &[], "2"),
+            ("member;range=0-1", &[P0, P1], "3"),
+            ("member;range=2-*", &[], "4"),
+        ],
+    ];
+    for ranges in cases {
+        assert!(members_in_ranges(ranges).await.1, "{ranges:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_cookie_for_all_pages_is_read_to_the_end_but_not_in_circles() {
+    let server = LdapServer::misbehave_once(|mut session| async move {
+        session.bind().await?;
+        for (page, cookie) in [(0, b"7".as_slice()), (1, b"7"), (2, b"")] {
+            let id = session.search().await?;
+            session.send(&messages::person(id, &format!("p{page}"))).await?;
+            session.send(&messages::done(id, 0, Some(cookie))).await?;
+        }
+        session.wait().await
+    })
+    .await
+    .unwrap();
+    let read = LdapSource::new(config(&server)).unwrap().read_all().await.unwrap();
+    assert_eq!(read.snapshot().counts().users, 3);
+
+    let error = error_of(|mut session| async move {
+        session.bind().await?;
+        loop {
+            let id = session.search().await?;
+            session.send(&messages::person(id, "always-the-same")).await?;
+            session.send(&messages::done(id, 0, Some(b"7"))).await?;
+        }
+    })
+    .await;
+    assert_eq!(error.reason(), "ReadRepeatsPages", "{error}");
+}
+
+#[tokio::test]
+async fn referrals_lead_to_allowed_hosts_only() {
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(4);
+    let other = LdapServer::misbehave_once(move |mut session| {
+        let sender = sender.clone();
+        async move {
+            sender.send(()).await?;
+            session.bind().await?;
+            let id = session.search().await?;
+            session.send(&messages::person(id, "elsewhere")).await?;
+            session.send(&messages::done(id, 0, Some(b""))).await?;
+            session.wait().await
+        }
+    })
+    .await
+    .unwrap();
+    let url = format!("{}/ou=Elsewhere,dc=example,dc=com", other.url());
+    let refer = |url: String| {
+        LdapServer::misbehave_once(move |mut session| {
+            let url = url.clone();
+            async move {
+                session.bind().await?;
+                let id = session.search().await?;
+                session.send(&messages::person(id, "here")).await?;
+                session.send(&messages::reference(id, &url)).await?;
+                session.send(&messages::done(id, 0, Some(b""))).await?;
+                session.wait().await
+            }
+        })
+    };
+    let server = refer(url.clone()).await.unwrap();
+    let hosts = vec!["another.example.com".to_owned()];
+    let error = LdapSource::new(LdapConfig { referral_hosts: hosts, ..config(&server) }).unwrap().read_all().await;
+    let error = error.unwrap_err();
+    assert!(error.to_string().contains(&url) && error.to_string().contains("followReferrals.hosts"), "{error}");
+    assert!(receiver.try_recv().is_err(), "a host that is not allowed was spoken to");
+
+    let server = refer(url).await.unwrap();
+    let hosts = vec!["127.0.0.1".to_owned()];
+    let source = LdapSource::new(LdapConfig { referral_hosts: hosts, ..config(&server) }).unwrap();
+    assert_eq!(source.read_all().await.unwrap().snapshot().counts().users, 2);
+}
+
+#[tokio::test]
+async fn entries_that_come_twice_count_once_and_entries_after_the_end_are_refused() {
+    let server = LdapServer::misbehave_once(|mut session| async move {
+        session.bind().await?;
+        let id = session.search().await?;
+        session.send(&[messages::person(id, "ada"), messages::person(id, "ada")].concat()).await?;
+        session.send(&messages::done(id, 0, Some(b""))).await?;
+        session.wait().await
+    })
+    .await
+    .unwrap();
+    let read = LdapSource::new(config(&server)).unwrap().read_all().await.unwrap();
+    assert_eq!(read.snapshot().counts().users, 1);
+    let reason = reason_of_search(|id| messages::person(id.wrapping_add(1), "ada"));
+    assert_eq!(reason.await, "SourceMalformedAnswer");
+    let late = |id| [messages::done(id, 0, Some(b"more")), messages::person(id, "late")].concat();
+    assert_eq!(reason_of_search(late).await, "SourceMalformedAnswer");
+}

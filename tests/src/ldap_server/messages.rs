@@ -76,6 +76,20 @@ pub fn entry(id: u8, name: &[u8], attributes: &[(&str, &[u8])]) -> Vec<u8> {
     message(id, &value(SEARCH_ENTRY, &[&value(4, &[name]), &value(0x30, &attributes)]), &[])
 }
 
+/// A group with a part of its members: the values of an attribute such as `member;range=0-1499`, and what the server
+/// counts changes by.
+pub fn group(id: u8, name: &str, attribute: &str, members: &[&str], version: &str) -> Vec<u8> {
+    let values: Vec<_> = members.iter().map(|member| value(4, &[member.as_bytes()])).collect();
+    let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+    let single = |kind: &str, content: &str| {
+        value(0x30, &[&value(4, &[kind.as_bytes()]), &value(0x31, &[&value(4, &[content.as_bytes()])])])
+    };
+    let members = value(0x30, &[&value(4, &[attribute.as_bytes()]), &value(0x31, &values)]);
+    let others = [single("entryUUID", name), single("cn", name), single("uSNChanged", version)].concat();
+    let dn = format!("cn={name},ou=Groups,dc=example,dc=com");
+    message(id, &value(SEARCH_ENTRY, &[&value(4, &[dn.as_bytes()]), &value(0x30, &[&members, &others])]), &[])
+}
+
 /// A person whose id and address follow from the name.
 pub fn person(id: u8, uid: &str) -> Vec<u8> {
     let name = format!("uid={uid},ou=People,dc=example,dc=com");

@@ -191,7 +191,11 @@ impl Confirmer<'_, '_> {
         }
         for base_dn in roots {
             let search = Search { base_dn, scope: Scope::Subtree, filter: filter.clone() };
-            self.directory.search(&search, sink).await?;
+            match self.directory.search(&search, sink).await {
+                // What other servers hold is of no interest once the entry is found.
+                Err(LdapError::Referral { .. }) if !sink.names.is_empty() => {}
+                ended => ended?,
+            }
         }
         Ok(())
     }

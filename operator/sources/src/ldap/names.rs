@@ -33,9 +33,9 @@ pub(super) fn member(referencer: &Referencer, attribute: &str, value: &[u8]) -> 
     }
 }
 
-/// A login as a reference that no name in the tree can have.
+/// A login as a reference that no name in the tree can have. Its case counts (RFC 2307 §3, `memberUid`).
 fn login(referencer: &Referencer, value: &[u8]) -> Reference {
-    referencer.reference(&[b"\0login ", value.trim_ascii().to_ascii_lowercase().as_slice()].concat())
+    referencer.reference(&[b"\0login ", value.trim_ascii()].concat())
 }
 
 /// A security identifier as a reference that no name in the tree can have.
@@ -132,7 +132,7 @@ mod tests {
         let [ada, bob] = ["uid=ada", "uid=bob"].map(|name| referencer.reference(name.as_bytes()));
         let from_group = |value: &[u8]| member(&referencer, "MemberUID", value);
         let mut names = Names::default();
-        names.add(ada, vec![login(&referencer, b"Ada"), login(&referencer, b"root")], None);
+        names.add(ada, vec![login(&referencer, b"ada"), login(&referencer, b"root")], None);
         names.add(bob, vec![login(&referencer, b"root")], None);
         assert_eq!(names.resolve(from_group(b"ada")), ada);
         assert!(![ada, bob].contains(&names.resolve(from_group(b"root"))));
