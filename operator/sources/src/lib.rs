@@ -1,7 +1,10 @@
 //! Directories that people are read from: one folder each, behind one trait.
 
+mod description;
 pub mod google;
 pub mod ldap;
+
+pub use description::{Encryption, Fact, Sighting, Sightings, SourceDescription};
 
 use async_trait::async_trait;
 use directory_sync_core::confirm::{Finding, Lookup};
@@ -25,4 +28,11 @@ pub trait Source: Send + Sync {
     /// References in the findings are made with `referencer`, that of the read. A failure to look up is a finding
     /// ([`Finding::Unreadable`]), never an absence.
     async fn confirm(&self, lookups: &[Lookup], referencer: &Referencer) -> Vec<Finding>;
+
+    /// Says what answers and how it is reached, for people who set it up. A plan needs none of it.
+    async fn describe(&self) -> Result<SourceDescription, SourceError>;
+
+    /// Looks for entries by an id, an address, a name or (in LDAP) a DN, without the filters, for people who wonder
+    /// where somebody is. Nothing follows from an absence.
+    async fn find(&self, text: &str) -> Sightings;
 }

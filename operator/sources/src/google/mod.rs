@@ -16,6 +16,7 @@ mod client;
 mod config;
 mod confirm;
 mod customer;
+mod describe;
 mod directory;
 mod error;
 mod http;
@@ -30,7 +31,7 @@ mod tests;
 pub use config::{Backoff, Credentials, Endpoints, GoogleConfig, Groups, Timeouts};
 pub use error::GoogleError;
 
-use crate::{Source, SourceError};
+use crate::{Sightings, Source, SourceDescription, SourceError};
 use async_trait::async_trait;
 use customer::Customer;
 use directory::Directory;
@@ -79,5 +80,13 @@ impl Source for GoogleSource {
             let message = "Google took too long to answer the look-ups".to_owned();
             vec![Finding::Unreadable { message }; lookups.len()]
         })
+    }
+
+    async fn describe(&self) -> Result<SourceDescription, SourceError> {
+        Ok(describe::describe(&self.directory, &self.config).await?)
+    }
+
+    async fn find(&self, text: &str) -> Sightings {
+        Ok(describe::find(&self.directory, text).await?)
     }
 }

@@ -108,6 +108,11 @@ impl Connection {
         &self.url
     }
 
+    /// How the connection is encrypted; `None` if it is not.
+    pub(super) fn encryption(&self) -> Option<crate::Encryption> {
+        self.guard.encryption()
+    }
+
     async fn bind(&mut self, bind: &Bind) -> Result<(), LdapError> {
         let Self { guard, ldap, url, .. } = self;
         let result = match bind {

@@ -10,11 +10,13 @@
 //! | `selection` | who is in the groups to which a source is limited |
 //! | `names`, `dn`, `syntax` | by what groups know people, and what values that are bytes are written as |
 //! | `confirm` | looks up people and groups before they are removed |
+//! | `describe` | what answers, and where an entry is, for people |
 
 mod ber;
 mod config;
 mod confirm;
 mod connection;
+mod describe;
 mod directory;
 mod dn;
 mod error;
@@ -32,7 +34,7 @@ pub use config::{Bind, Caps, ClientCertificate, Dereference, LdapConfig, Only, S
 pub use error::LdapError;
 pub use servers::Health;
 
-use crate::{Source, SourceError};
+use crate::{Sightings, Source, SourceDescription, SourceError};
 use async_trait::async_trait;
 use config::Server;
 use directory::Directory;
@@ -133,5 +135,19 @@ impl Source for LdapSource {
         tokio::time::timeout(after, confirm)
             .await
             .unwrap_or_else(|_| unreadable("the directory took too long to answer the look-ups".to_owned()))
+    }
+
+    async fn describe(&self) -> Result<SourceDescription, SourceError> {
+        let mut directory = self.connect().await?;
+        let description = describe::describe(&mut directory).await?;
+        directory.close().await;
+        Ok(description)
+    }
+
+    async fn find(&self, text: &str) -> Sightings {
+        let mut directory = self.connect().await?;
+        let sightings = describe::find(&mut directory, text).await?;
+        directory.close().await;
+        Ok(sightings)
     }
 }

@@ -94,6 +94,11 @@ impl Guard {
         Ok((guard, library))
     }
 
+    /// How the connection is encrypted; `None` if it is not.
+    pub(super) fn encryption(&self) -> Option<crate::Encryption> {
+        self.server.encryption()
+    }
+
     /// Carries requests and answers, and gives entries to `sink`, until something goes wrong. To be dropped when the
     /// operation that it runs beside has its answer; the connection can then be served again.
     pub(super) async fn serve(&mut self, sink: &mut dyn EntrySink) -> LdapError {

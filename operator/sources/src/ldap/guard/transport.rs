@@ -1,6 +1,7 @@
 //! Opening the connection: name, socket, StartTLS and TLS.
 
 use super::message::{self, Answer, Request};
+use crate::Encryption;
 use crate::ldap::LdapError;
 use crate::ldap::ber;
 use crate::ldap::config::{LdapConfig, Server, Tls, invalid};
@@ -18,11 +19,28 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// A connection to a server, encrypted or not.
-pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {
+    /// How it is encrypted; `None` if it is not.
+    fn encryption(&self) -> Option<Encryption>;
+}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+impl Transport for TcpStream {
+    fn encryption(&self) -> Option<Encryption> {
+        None
+    }
+}
+
+impl Transport for TlsStream<TcpStream> {
+    fn encryption(&self) -> Option<Encryption> {
+        let session = self.get_ref().1;
+        let protocol = session.protocol_version().map(|version| format!("{version:?}")).unwrap_or_default();
+        let certificate = session.peer_certificates().and_then(|chain| chain.first());
+        Some(Encryption::of(protocol, certificate.map(AsRef::as_ref)))
+    }
+}
 
 /// `ExtendedRequest` 1.3.6.1.4.1.1466.20037 with message id 1 (RFC 4511 §4.14.1).
 const START_TLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
