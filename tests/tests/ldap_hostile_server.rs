@@ -508,3 +508,44 @@ async fn entries_that_come_twice_count_once_and_entries_after_the_end_are_refuse
     let late = |id| [messages::done(id, 0, Some(b"more")), messages::person(id, "late")].concat();
     assert_eq!(reason_of_search(late).await, "SourceMalformedAnswer");
 }
+
+/// A name server that answers every question with one SRV record, and the source that asks it.
+async fn of_domain(target: &'static [&'static str]) -> LdapError {
+    let socket = tokio::net::UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
+    let name_servers = vec![socket.local_addr().unwrap()];
+    let answering = tokio::spawn(async move {
+        let mut question = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut question).await {
+            // The name ends with an empty label, then come type and class.
+            let end = 12 + question[12..length].iter().position(|&byte| byte == 0).unwrap() + 5;
+            let mut name: Vec<u8> = Vec::new();
+            for label in target {
+                name.push(u8::try_from(label.len()).unwrap());
+                name.extend(label.bytes());
+            }
+            name.push(0);
+            // Priority, weight and port 389, then the name.
+            let data = [&[0, 0, 0, 0, 0x01, 0x85], name.as_slice()].concat();
+            let header = [question[0], question[1], 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0];
+            // A pointer to the name asked for, type SRV, class IN, no time to live.
+            let record = [0xc0, 12, 0, 33, 0, 1, 0, 0, 0, 0, 0, u8::try_from(data.len()).unwrap()];
+            let answer = [&header, &question[12..end], &record, data.as_slice()].concat();
+            let _ = socket.send_to(&answer, from).await;
+        }
+    });
+    let server = LdapServer::misbehave_once(|mut session| async move { session.wait().await }).await.unwrap();
+    let domain = Some("ad.example.test".to_owned());
+    let config = LdapConfig { urls: Vec::new(), domain, name_servers, ..config(&server) };
+    let error = LdapSource::new(config).unwrap().read_all().await.unwrap_err();
+    answering.abort();
+    error
+}
+
+#[tokio::test]
+async fn the_servers_of_a_domain_come_from_its_records_and_lie_within_it() {
+    let error = of_domain(&["DC1", "ad", "example", "test"]).await.to_string();
+    assert!(error.contains("ldap://dc1.ad.example.test:389"), "{error}");
+    let error = of_domain(&["dc1", "elsewhere", "test"]).await;
+    assert_eq!(error.reason(), "SourceDomainLeadsAway");
+    assert!(error.to_string().contains("dc1.elsewhere.test"), "{error}");
+}
