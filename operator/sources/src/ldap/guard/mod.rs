@@ -272,3 +272,6 @@ async fn collect() {
     // A runtime that is shutting down no longer runs it; then there is nothing to wait for either.
     let _ = tokio::task::spawn_blocking(|| std::thread::sleep(COLLECT)).await;
 }
+
+#[cfg(test)]
+mod tests;
