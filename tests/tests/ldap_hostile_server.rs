@@ -7,6 +7,7 @@
 mod ldap_mapping;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -15,6 +16,10 @@ use directory_sync_core::read::ReadCaps;
 use directory_sync_sources::ldap::{Bind, Caps, LdapConfig, LdapError, LdapSource, Scope, Search, Timeouts, Tls};
 use directory_sync_tests::ldap_server::messages::{self, BIND_RESPONSE, EXTENDED_RESPONSE, SEARCH_DONE};
 use directory_sync_tests::ldap_server::{LdapServer, Session};
+use directory_sync_tests::peers::tls::CertificateAuthority;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// What to answer to the request with this message id.
 type Answer = fn(u8) -> Vec<u8>;
@@ -548,4 +553,40 @@ async fn the_servers_of_a_domain_come_from_its_records_and_lie_within_it() {
     let error = of_domain(&["dc1", "elsewhere", "test"]).await;
     assert_eq!(error.reason(), "SourceDomainLeadsAway");
     assert!(error.to_string().contains("dc1.elsewhere.test"), "{error}");
+}
+
+#[tokio::test]
+async fn an_encrypted_connection_that_is_cut_off_is_an_incomplete_read() {
+    let authority = CertificateAuthority::new("the authority of the directory").unwrap();
+    let certificate = authority.server_certificate(&["127.0.0.1"]).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let server = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            CertificateDer::pem_slice_iter(certificate.certificate_pem.as_bytes()).map(Result::unwrap).collect(),
+            PrivateKeyDer::from_pem_slice(certificate.key_pem.as_bytes()).unwrap(),
+        )
+        .unwrap();
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("ldaps://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut stream = tokio_rustls::TlsAcceptor::from(Arc::new(server)).accept(socket).await.unwrap();
+        let mut request = [0; 1024];
+        let _ = stream.read(&mut request).await.unwrap();
+        stream.write_all(&messages::result(1, BIND_RESPONSE, 0, "")).await.unwrap();
+        let _ = stream.read(&mut request).await.unwrap();
+        stream.write_all(&messages::person(2, "ada")).await.unwrap();
+        stream.flush().await.unwrap();
+        // Half closed below TLS, which was not told: whoever is on the way can do that.
+        stream.get_mut().0.shutdown().await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let plain = LdapServer::misbehave_once(|mut session| async move { session.wait().await }).await.unwrap();
+    let tls = Tls { ca_bundle: Some(authority.certificate_pem().to_owned()), ..Tls::default() };
+    let config = LdapConfig { urls: vec![url], tls, ..config(&plain) };
+    let error = LdapSource::new(config).unwrap().read_all().await.unwrap_err();
+    assert_eq!(error.reason(), "SourceReadIncomplete", "{error}");
 }

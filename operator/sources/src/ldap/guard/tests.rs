@@ -116,7 +116,7 @@ async fn a_hundred_thousand_mutations_of_good_answers_are_errors_or_answers() {
         match outcome {
             Ok(_) => taken += 1,
             Err(LdapError::Malformed { .. } | LdapError::CapExceeded { .. } | LdapError::ConnectionLost { .. }) => {
-                refused += 1
+                refused += 1;
             }
             Err(error) => panic!("{error}"),
         }
