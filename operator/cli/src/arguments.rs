@@ -9,7 +9,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 /// Keeps the people and groups of a service like those of a directory.
 ///
 /// What is to be kept is described by DirectorySync resources in a Kubernetes cluster. `run` is the operator that keeps
-/// it; `plan` shows what it would change.
+/// it; `source check` shows what the directory gives, `plan` what would change, and `explain` what becomes of one person.
 #[derive(Parser, Debug)]
 #[command(name = "directory-sync-operator", version, propagate_version = true, max_term_width = 100)]
 pub struct Arguments {
@@ -27,6 +27,15 @@ pub enum Command {
     /// from a group is looked up in the source once more. Nothing is ever sent to the target or written to a cluster.
     #[command(after_long_help = PLAN_NOTES)]
     Plan(PlanArguments),
+    /// Follow one person or group from the source to the target, and say where and why it stops.
+    ///
+    /// Reads and plans as `plan` does, and looks for the person or group in the source without the filters as well.
+    /// Nothing is ever sent to the target or written to a cluster.
+    #[command(after_long_help = EXPLAIN_NOTES)]
+    Explain(ExplainArguments),
+    /// Look at the source alone.
+    #[command(subcommand)]
+    Source(SourceCommand),
     /// Run the operator, until SIGTERM or SIGINT.
     ///
     /// The cluster is that of the pod's service account, or of the current context of the kubeconfig (KUBECONFIG, or
@@ -70,6 +79,28 @@ Examples:
   directory-sync-operator plan -f sync.yaml --context production
   directory-sync-operator plan staff --namespace identity";
 
+const CHECK_NOTES: &str = "\
+Exit codes:
+  0  the source was read whole, and there is nothing to warn of
+  2  the source was read whole, with warnings
+  1  it could not be read, or the mapping finds nobody
+
+Example:
+  directory-sync-operator source check -f sync.yaml --secrets secrets --limit 3";
+
+const EXPLAIN_NOTES: &str = "\
+Exit codes:
+  0  nothing is to be changed: in line with the source, or left alone
+  2  changes are pending
+  3  changes are held by a limit or a guard, or wait for an approval
+  1  nobody was found on either side, or something went wrong
+
+Without a cluster the state is not known: see plan.
+
+Examples:
+  directory-sync-operator explain -f sync.yaml ada@example.com
+  directory-sync-operator explain --sync staff --namespace identity 'uid=ada,ou=People,dc=example,dc=com'";
+
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 pub struct RunArguments {
@@ -95,6 +126,23 @@ pub struct PlanArguments {
     /// holds any.
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+    /// Where it is described.
+    #[command(flatten)]
+    pub place: PlaceArguments,
+    /// How the plan is printed.
+    #[arg(short = 'o', long, value_enum, default_value_t = PlanFormat::Text)]
+    pub output: PlanFormat,
+    /// No colour, even on a terminal. NO_COLOR in the environment does the same.
+    #[arg(long)]
+    pub no_color: bool,
+    /// How logs are written.
+    #[command(flatten)]
+    pub log: LogArguments,
+}
+
+/// Where a DirectorySync and what it refers to are.
+#[derive(Args, Debug)]
+pub struct PlaceArguments {
     /// YAML with the DirectorySync and, beside it, Secrets and ConfigMaps; - is standard input. May be given more than
     /// once. Without it everything comes from the cluster.
     #[arg(short = 'f', long = "file", value_name = "FILE")]
@@ -112,15 +160,70 @@ pub struct PlanArguments {
     /// Namespace of the DirectorySync, where its manifest does not say it. Without this: that of the context.
     #[arg(short = 'n', long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
-    /// How the plan is printed.
-    #[arg(short = 'o', long, value_enum, default_value_t = PlanFormat::Text)]
-    pub output: PlanFormat,
-    /// No colour, even on a terminal. NO_COLOR in the environment does the same.
-    #[arg(long)]
-    pub no_color: bool,
+}
+
+/// What about the source.
+#[derive(Subcommand, Debug)]
+pub enum SourceCommand {
+    /// Read the source and say what it gives, before any plan.
+    ///
+    /// Connects, reads everything and maps it, and says what answered, as whom and how encrypted, how many entries
+    /// became people and groups and how many did not and why, and who the first ones are. The target is not looked at.
+    #[command(after_long_help = CHECK_NOTES)]
+    Check(CheckArguments),
+}
+
+/// Arguments of `source check`.
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("subject").args(["name", "files"]).required(true).multiple(true))]
+pub struct CheckArguments {
+    /// Name of the DirectorySync: which one of a stream that holds several, or which one of the cluster where no stream
+    /// holds any.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Where it is described.
+    #[command(flatten)]
+    pub place: PlaceArguments,
+    /// How many people, and how many groups, are shown as they are mapped.
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    pub limit: usize,
+    /// How it is printed.
+    #[arg(short = 'o', long, value_enum, default_value_t = TextFormat::Text)]
+    pub output: TextFormat,
     /// How logs are written.
     #[command(flatten)]
     pub log: LogArguments,
+}
+
+/// Arguments of `explain`.
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("subject").args(["sync", "files"]).required(true).multiple(true))]
+pub struct ExplainArguments {
+    /// The person or group: an address, an alias, an id of either side, the name of a group or, in LDAP, a DN.
+    #[arg(value_name = "WHO", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub who: String,
+    /// Name of the DirectorySync: which one of a stream that holds several, or which one of the cluster where no stream
+    /// holds any.
+    #[arg(long, value_name = "NAME")]
+    pub sync: Option<String>,
+    /// Where it is described.
+    #[command(flatten)]
+    pub place: PlaceArguments,
+    /// How it is printed.
+    #[arg(short = 'o', long, value_enum, default_value_t = TextFormat::Text)]
+    pub output: TextFormat,
+    /// How logs are written.
+    #[command(flatten)]
+    pub log: LogArguments,
+}
+
+/// How something is printed.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
 }
 
 /// How a plan is printed.

@@ -2,13 +2,17 @@
 #![allow(unreachable_pub, reason = "a binary has no outside")]
 
 mod arguments;
+mod check;
 mod crd;
+mod explain;
 mod logging;
 mod manifest;
+mod mapped;
 mod output;
 mod plan;
 mod reference;
 mod run;
+mod subject;
 
 use std::io;
 use std::process::ExitCode;
@@ -16,7 +20,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser as _;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, SourceCommand};
 
 /// Exit code of everything that went wrong, wrong arguments included: clap's own 2 would read as pending changes.
 const FAILED: u8 = 1;
@@ -47,6 +51,14 @@ fn perform(arguments: Arguments) -> Result<ExitCode> {
         Command::Plan(arguments) => {
             logging::start(&arguments.log, "warn")?;
             Ok(runtime()?.block_on(plan::plan(&arguments))?.into())
+        }
+        Command::Explain(arguments) => {
+            logging::start(&arguments.log, "warn")?;
+            runtime()?.block_on(explain::explain(&arguments))
+        }
+        Command::Source(SourceCommand::Check(arguments)) => {
+            logging::start(&arguments.log, "warn")?;
+            runtime()?.block_on(check::check(&arguments))
         }
         Command::Run(arguments) => {
             logging::start(&arguments.log, "info")?;

@@ -14,10 +14,18 @@ pub fn print(text: &str) -> io::Result<()> {
 
 /// Says something about the data on standard error. It may quote a server, whose words must not drive a terminal.
 pub fn remark(text: &str) {
-    let harmless = |character: char| if character.is_control() && character != '\n' { ' ' } else { character };
-    let text: String = text.chars().map(harmless).collect();
+    let text = harmless(text);
     // If standard error is closed, nobody wanted to know.
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// The text without what could drive a terminal.
+pub fn harmless(text: &str) -> String {
+    // Besides control characters, those that turn a text around (UAX #9 §2).
+    let turns =
+        |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_harmful = |c: char| (c.is_control() && c != '\n') || turns(c);
+    text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// Says what went wrong, with its causes.

@@ -22,10 +22,16 @@ fn command_line() -> String {
     program.build();
     let mut page = "# Command line\n\nWhat `--help` prints.\n".to_owned();
     add(&mut page, &mut program);
-    for command in program.get_subcommands_mut().filter(|command| command.get_name() != "help") {
-        add(&mut page, command);
-    }
+    add_below(&mut page, &mut program);
     page
+}
+
+/// The commands below one, and those below them.
+fn add_below(page: &mut String, command: &mut clap::Command) {
+    for command in command.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+        add(page, command);
+        add_below(page, command);
+    }
 }
 
 fn add(page: &mut String, command: &mut clap::Command) {

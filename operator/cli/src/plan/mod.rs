@@ -1,35 +1,27 @@
 //! `plan`: what the operator would store, with or without a cluster, and without applying anything.
 
-mod cluster;
-mod references;
-
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result};
 use directory_sync_api::DirectorySync;
 use directory_sync_api::convert::{principals, rules};
-use directory_sync_controller::connect::{Versions, connect};
 use directory_sync_controller::reconcile::confirm::removals;
-use directory_sync_controller::reconcile::{ReconcileError, mapped, read};
-use directory_sync_core::disposition::Classified;
+use directory_sync_controller::reconcile::{mapped, read};
 use directory_sync_core::gate::{Judgement, judge};
 use directory_sync_core::plan::document::PlanDocument;
 use directory_sync_core::plan::{plan as compare, render};
 use directory_sync_core::rules::{Removal, Rules};
 use directory_sync_core::state::State;
-use directory_sync_targets::Unobserved;
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 
 use crate::arguments::{PlanArguments, PlanFormat};
 use crate::manifest::Manifests;
 use crate::output;
-use cluster::Cluster;
-use references::Places;
+use crate::subject::{Subject, unread};
 
 /// What came of it, as a pipeline reads it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Verdict {
     /// Both sides agree.
     NothingToDo,
@@ -54,25 +46,12 @@ impl From<Verdict> for ExitCode {
 /// # Errors
 /// If the manifests are wrong, a value is missing, or the cluster or one of the sides cannot be read whole.
 pub async fn plan(arguments: &PlanArguments) -> Result<Verdict> {
-    let manifests = Manifests::read(&arguments.files)?;
-    let Subject { sync, cluster } = subject(arguments, &manifests).await?;
-    let spec = &sync.spec;
+    let manifests = Manifests::read(&arguments.place.files)?;
+    let subject = Subject::find(&arguments.place, arguments.name.as_deref(), &manifests).await?;
+    let spec = &subject.sync.spec;
     let rules = rules(spec, principals(spec)?)?;
-    let namespace = sync.namespace();
-    let places = Places {
-        manifests: &manifests,
-        folder: arguments.secrets.as_deref(),
-        namespace: namespace.as_deref(),
-        cluster: cluster.as_ref().map(Cluster::references),
-    };
-    let connection = connect(spec, &places, &mut Versions::default(), Arc::new(Unobserved)).await;
-    let connection = connection
-        .map_err(|error| places.explain(error))
-        .with_context(|| format!("DirectorySync {}", sync.name_any()))?;
-    let state = match &cluster {
-        Some(cluster) => cluster.state(&sync).await?,
-        None => State::new(),
-    };
+    let connection = subject.connection(&subject.places(&arguments.place, &manifests)).await?;
+    let state = subject.state().await?;
 
     let world = read::both(&connection).await.map_err(unread)?;
     mapped::check(spec, &world.source)?;
@@ -81,55 +60,10 @@ pub async fn plan(arguments: &PlanArguments) -> Result<Verdict> {
     let plan = removals(plan, connection.source.as_ref(), &world).await;
     let judgement = judge(plan, &rules, &state, None, now);
 
-    say_what_is_missing(&rules, &state, cluster.is_some());
-    say_how_it_compares(&judgement, &sync);
+    say_what_is_missing(&rules, &state, subject.cluster.is_some());
+    say_how_it_compares(&judgement, &subject.sync);
     print(&judgement, &rules, arguments)?;
     Ok(verdict(&judgement))
-}
-
-/// What is planned for.
-struct Subject {
-    /// The resource, with its namespace where that is known.
-    sync: DirectorySync,
-    /// The cluster, if one is to be read.
-    cluster: Option<Cluster>,
-}
-
-/// Finds the resource: in the streams if they hold any, else in the cluster.
-async fn subject(arguments: &PlanArguments, manifests: &Manifests) -> Result<Subject> {
-    let uses_cluster = arguments.cluster || arguments.context.is_some() || manifests.is_empty();
-    let name = arguments.name.as_deref();
-    if let (false, true, Some(name)) = (manifests.has_syncs(), uses_cluster, name) {
-        let cluster = Cluster::open(arguments.context.as_deref(), arguments.namespace.as_deref()).await?;
-        return Ok(Subject { sync: cluster.sync(name).await?, cluster: Some(cluster) });
-    }
-    let mut sync = manifests.sync(name)?.clone();
-    let namespace = match (sync.namespace(), arguments.namespace.clone()) {
-        (Some(written), Some(wanted)) if written != wanted => bail!(
-            "DirectorySync {} lies in the namespace {written}, and --namespace says {wanted}; drop one of them",
-            sync.name_any()
-        ),
-        (written, wanted) => written.or(wanted),
-    };
-    if !uses_cluster {
-        sync.metadata.namespace = namespace;
-        return Ok(Subject { sync, cluster: None });
-    }
-    let cluster = Cluster::open(arguments.context.as_deref(), namespace.as_deref()).await?;
-    sync.metadata.namespace = Some(cluster.namespace.clone());
-    // The state belongs to the resource that is there now, not to every one of its name.
-    let present = cluster.find(&sync.name_any()).await?.unwrap_or_else(|| sync.clone());
-    (sync.metadata.uid, sync.status) = (present.metadata.uid, present.status);
-    Ok(Subject { sync, cluster: Some(cluster) })
-}
-
-fn unread(error: ReconcileError) -> anyhow::Error {
-    let side = match &error {
-        ReconcileError::Source(_) => "source",
-        ReconcileError::Target(_) => "target",
-        _ => return error.into(),
-    };
-    anyhow!("the {side} cannot be read ({}): {error}", error.reason())
 }
 
 fn verdict(judgement: &Judgement<'_>) -> Verdict {
@@ -142,7 +76,8 @@ fn verdict(judgement: &Judgement<'_>) -> Verdict {
     }
 }
 
-fn say_what_is_missing(rules: &Rules, state: &State, has_cluster: bool) {
+/// Says which guards cannot work without the state.
+pub fn say_what_is_missing(rules: &Rules, state: &State, has_cluster: bool) {
     if !state.is_new() {
         return;
     }

@@ -33,19 +33,29 @@ pub async fn connect(
     versions: &mut Versions,
     observer: Arc<dyn RequestObserver>,
 ) -> Result<Connection, ConnectError> {
-    let (users, groups) = convert::mapping(spec)?;
-    let attributes = users.managed_attributes().map(str::to_owned).collect();
+    let attributes = convert::mapping(spec)?.0.managed_attributes().map(str::to_owned).collect();
+    let source = source(spec, references, versions).await?;
     let mut lookup = Lookup { references, versions };
-    let source = match (&spec.source.ldap, &spec.source.google) {
-        (Some(ldap), None) => ldap::source(ldap, users, groups, &mut lookup).await?,
-        (None, Some(google)) => google::source(google, spec.mapping.as_ref(), users, groups, &mut lookup).await?,
-        _ => return Err(ConnectError::Missing { path: "spec.source", what: "exactly one of ldap and google" }),
-    };
     let target = match &spec.target.scim {
         Some(scim) => scim::target(scim, attributes, &mut lookup, observer).await?,
         None => return Err(ConnectError::Missing { path: "spec.target", what: "scim" }),
     };
     Ok(Connection { source, target })
+}
+
+/// The source alone; what the target refers to is not looked at.
+pub async fn source(
+    spec: &DirectorySyncSpec,
+    references: &dyn References,
+    versions: &mut Versions,
+) -> Result<Box<dyn Source>, ConnectError> {
+    let (users, groups) = convert::mapping(spec)?;
+    let mut lookup = Lookup { references, versions };
+    match (&spec.source.ldap, &spec.source.google) {
+        (Some(ldap), None) => ldap::source(ldap, users, groups, &mut lookup).await,
+        (None, Some(google)) => google::source(google, spec.mapping.as_ref(), users, groups, &mut lookup).await,
+        _ => Err(ConnectError::Missing { path: "spec.source", what: "exactly one of ldap and google" }),
+    }
 }
 
 /// The identity of the target by the spec alone, so that runs on one target can take turns before any connection. Two

@@ -6,7 +6,7 @@ mod people;
 
 pub use csv::csv;
 pub use markdown::markdown;
-pub use people::people;
+pub use people::{operation, people};
 
 use super::document::PlanDocument;
 use crate::operation::{Reason, Verb};

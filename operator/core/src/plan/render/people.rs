@@ -35,8 +35,8 @@ pub fn people(plan: &PlanDocument, colour: bool, out: &mut impl Write) -> io::Re
     writeln!(out, "Digest: {}", plan.header.digest)
 }
 
-/// One operation: what, of whom and why, with the fields that change below it.
-fn operation(line: &Line, says_waiting: bool, colour: bool, out: &mut impl Write) -> io::Result<()> {
+/// Writes one operation: what, of whom and why, with the fields that change below it.
+pub fn operation(line: &Line, says_waiting: bool, colour: bool, out: &mut impl Write) -> io::Result<()> {
     let operation = &line.operation;
     let (start, end) = match (colour, sign(operation.verb)) {
         (false, _) => ("", ""),
