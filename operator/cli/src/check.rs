@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use directory_sync_api::convert::{principals, rules};
 use directory_sync_controller::reconcile::{ReconcileError, mapped};
 use directory_sync_core::inspect::{EntryCounts, Inspection, inspect};
@@ -53,7 +53,7 @@ pub async fn check(arguments: &CheckArguments) -> Result<ExitCode> {
     };
     match arguments.output {
         TextFormat::Text => output::print(&output::harmless(&in_words(&check)))?,
-        TextFormat::Json => output::print(&(serde_json::to_string_pretty(&check).context("JSON")? + "\n"))?,
+        TextFormat::Json => output::print_json(&check)?,
     }
     mapped::check(spec, &read)?;
     let is_clean = check.inspection.warnings.is_empty() && check.inspection.users.mapped > 0;

@@ -101,7 +101,7 @@ pub async fn explain(arguments: &ExplainArguments) -> Result<ExitCode> {
     say_what_is_missing(&rules, &state, subject.cluster.is_some());
     match arguments.output {
         TextFormat::Text => output::print(&output::harmless(&in_words(&stories, judgement.holds())?))?,
-        TextFormat::Json => output::print(&(serde_json::to_string_pretty(&stories).context("JSON")? + "\n"))?,
+        TextFormat::Json => output::print_json(&stories)?,
     }
     let worst = stories.iter().map(|story| story.verdict).max();
     Ok(worst.unwrap_or(Verdict::NothingToDo).into())
@@ -217,7 +217,7 @@ fn in_words(stories: &[Story], holds: &[Hold]) -> Result<String> {
 
 fn tell(text: &mut String, story: &Story) -> Result<()> {
     let mut row = |name: &str, value: &str| {
-        let _ = writeln!(text, "{name:<10}{value}");
+        let _ = writeln!(text, "{}", format!("{name:<10}{value}").trim_end());
     };
     match &story.entry {
         Some(entry) if entry.selected_by.is_empty() => row("entry", &entry.name),

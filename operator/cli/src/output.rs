@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use directory_sync_core::plan::render;
+
 /// Writes data to standard output.
 ///
 /// # Errors
@@ -10,6 +12,16 @@ pub fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
+}
+
+/// Writes data to standard output as JSON that drives no terminal.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn print_json(data: &impl serde::Serialize) -> io::Result<()> {
+    let mut text = Vec::new();
+    render::json(data, &mut text)?;
+    io::stdout().lock().write_all(&text)
 }
 
 /// Says something about the data on standard error. It may quote a server, whose words must not drive a terminal.

@@ -34,7 +34,7 @@ pub struct Fact {
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Encryption {
-    /// Version of TLS: `TLSv1_3`.
+    /// Version of TLS: `TLS 1.3`.
     pub protocol: String,
     /// Whether the authorities are those of the resource, and not those of the platform.
     pub own_authority: bool,

@@ -8,15 +8,14 @@ pub use csv::csv;
 pub use markdown::markdown;
 pub use people::{operation, people};
 
-use super::document::PlanDocument;
 use crate::operation::{Reason, Verb};
 use std::io::{self, Write};
 
-/// Writes the plan as one JSON document. No text is changed, but what could drive a terminal is written by its number.
-pub fn json(plan: &PlanDocument, out: &mut impl Write) -> io::Result<()> {
+/// Writes a plan, or an explanation, as one JSON document. No text is changed, but what could drive a terminal is written by its number.
+pub fn json(document: &impl serde::Serialize, out: &mut impl Write) -> io::Result<()> {
     // JSON itself escapes the other control characters, and outside its strings there is none but the line end.
     let is_escaped = |character: char| is_unsafe(character) && character != '\n';
-    let text = serde_json::to_string_pretty(plan)?;
+    let text = serde_json::to_string_pretty(document)?;
     let mut rest = text.as_str();
     while let Some((before, character)) = rest.find(is_escaped).and_then(|at| {
         let (before, after) = rest.split_at(at);

@@ -6,7 +6,7 @@ use crate::ldap::LdapError;
 use crate::ldap::ber;
 use crate::ldap::config::{LdapConfig, Server, Tls, invalid};
 use crate::ldap::error::{ResultCode, words};
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, ProtocolVersion, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls_platform_verifier::BuilderVerifierExt;
@@ -36,9 +36,13 @@ impl Transport for TcpStream {
 impl Transport for TlsStream<TcpStream> {
     fn encryption(&self) -> Option<Encryption> {
         let session = self.get_ref().1;
-        let protocol = session.protocol_version().map(|version| format!("{version:?}")).unwrap_or_default();
+        let protocol = match session.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
+            Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
+            _ => "TLS",
+        };
         let certificate = session.peer_certificates().and_then(|chain| chain.first());
-        Some(Encryption::of(protocol, certificate.map(AsRef::as_ref)))
+        Some(Encryption::of(protocol.to_owned(), certificate.map(AsRef::as_ref)))
     }
 }
 
