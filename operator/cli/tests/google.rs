@@ -21,8 +21,13 @@ async fn google() -> GoogleDirectory {
     GoogleDirectory::start(tenant).await.unwrap()
 }
 
-/// Runs `plan` with these credentials; no token and no part of the key is printed.
+/// Runs `plan` with these credentials.
 fn plan(google: &GoogleDirectory, scim: &Scim2Server, credentials: &Value) -> Output {
+    run(google, scim, credentials, &["plan"])
+}
+
+/// Runs a command with these credentials; no token and no part of the key is printed.
+fn run(google: &GoogleDirectory, scim: &Scim2Server, credentials: &Value, command: &[&str]) -> Output {
     let secret = |name: &str, values: Value| json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": values });
     let sync = json!({
         "apiVersion": "directorysync.dev/v1alpha1",
@@ -48,7 +53,8 @@ fn plan(google: &GoogleDirectory, scim: &Scim2Server, credentials: &Value) -> Ou
     let token = secret("scim-token", json!({ "token": scim.token().expose_secret() }));
     let stream = [key, token, sync].map(|object| format!("---\n{object}\n")).concat();
     let output = Command::new(assert_cmd::cargo::cargo_bin!("directory-sync-operator"))
-        .args(["plan", "-f", "-"])
+        .args(command)
+        .args(["-f", "-"])
         .env_remove("RUST_LOG")
         .write_stdin(stream)
         .output()
@@ -87,4 +93,21 @@ async fn what_has_to_be_granted_is_said_in_one_sentence() {
     let complaint = String::from_utf8(output.stderr).unwrap();
     assert!(complaint.contains("Domain-wide delegation, grant the client 100000000000000000042"), "{complaint}");
     assert!(complaint.contains(&SCOPES.join(",")), "{complaint}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn google_says_whose_directory_it_is_and_where_somebody_is_left_out() {
+    let (google, scim) = (google().await, Scim2Server::start(Scim2ServerOptions::default()).await.unwrap());
+    let output = run(&google, &scim, &key(), &["source", "check"]);
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{shown}{}", String::from_utf8_lossy(&output.stderr));
+    for part in
+        ["Google Workspace", "admin@example.com, by a key of the service account", "2 read, 2 mapped", "customer"]
+    {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    let said = |who: &str| String::from_utf8(run(&google, &scim, &key(), &["explain", who]).stdout).unwrap();
+    assert!(said("ada@example.com").contains("create user ada@example.com"));
+    let eve = said("eve@example.com");
+    assert!(eve.contains("not read") && eve.contains("no search reaches it"), "{eve}");
 }

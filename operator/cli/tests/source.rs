@@ -6,6 +6,8 @@ use std::process::Output;
 
 use assert_cmd::Command;
 use directory_sync_tests::peers::company::Company;
+use directory_sync_tests::peers::company::active_directory::BASE_DN;
+use directory_sync_tests::peers::samba::{self, SambaDomainController};
 use directory_sync_tests::peers::scim2_server::{Scim2Server, Scim2ServerOptions};
 use directory_sync_tests::peers::slapd::{READER_DN, Slapd, SlapdOptions};
 use directory_sync_tests::peers::tls::CertificateAuthority;
@@ -183,4 +185,40 @@ async fn the_way_of_one_person_is_told_to_where_it_stops() {
     let (code, words) = said("stranger@example.com");
     assert_eq!(code, Some(1));
     assert!(words.contains("`stranger@example.com` is nobody"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_controller_is_known_by_what_it_says() {
+    let samba = SambaDomainController::start().await.unwrap();
+    let objects = [
+        json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "secrets" }, "stringData": {
+            "username": samba::READER_DN,
+            "password": samba.reader_password().expose_secret(),
+        } }),
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "ca" }, "data": {
+            "ca.crt": samba.authority().certificate_pem(),
+        } }),
+        json!({ "apiVersion": "directorysync.dev/v1alpha1", "kind": "DirectorySync", "metadata": { "name": "staff" },
+            "spec": {
+                "source": { "ldap": {
+                    "urls": [samba.ldaps_url()],
+                    "schema": "ActiveDirectory",
+                    "tls": { "caBundle": { "configMapKeyRef": { "name": "ca", "key": "ca.crt" } } },
+                    "bind": { "simple": { "secretRef": { "name": "secrets" } } },
+                    "users": [{ "baseDN": BASE_DN }],
+                    "groups": [{ "baseDN": BASE_DN }],
+                } },
+                "target": { "scim": {
+                    "url": "https://127.0.0.1:1/v2",
+                    "auth": { "bearerTokenSecretRef": { "name": "secrets", "key": "token" } },
+                } },
+            } }),
+    ];
+    let stream = objects.map(|object| format!("---\n{object}\n")).concat();
+    let output = run(&stream, &["source", "check", "--limit", "1"]);
+    let shown = text(&output.stdout);
+    assert!(matches!(output.status.code(), Some(0 | 2)), "{shown}{}", text(&output.stderr));
+    for part in ["Active Directory (Samba Team", "TLS 1.", "vouched for by an authority of the resource", BASE_DN] {
+        assert!(shown.contains(part), "{part} in\n{shown}");
+    }
 }

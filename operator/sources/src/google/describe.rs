@@ -1,5 +1,6 @@
 //! What Google says of the directory, and of single users and groups, for people who set it up.
 
+use super::attribute::Object;
 use super::config::{Credentials, GoogleConfig};
 use super::directory::{Directory, text};
 use super::error::GoogleError;
@@ -40,8 +41,8 @@ pub(super) async fn describe(directory: &Directory, config: &GoogleConfig) -> Re
 /// reading it.
 pub(super) async fn find(directory: &Directory, key: &str) -> Result<Vec<Sighting>, GoogleError> {
     let mut sightings = Vec::new();
-    let user = directory.user(key).await?.filter(|user| !user.contains_key("deletionTime"));
-    let group = directory.group(key).await?;
+    let user = known(directory.user(key).await)?.filter(|user| !user.contains_key("deletionTime"));
+    let group = known(directory.group(key).await)?;
     for (kind, found, name) in [(Kind::User, user, "primaryEmail"), (Kind::Group, group, "email")] {
         let Some(found) = found else { continue };
         sightings.push(Sighting {
@@ -53,4 +54,13 @@ pub(super) async fn find(directory: &Directory, key: &str) -> Result<Vec<Sightin
         });
     }
     Ok(sightings)
+}
+
+/// Google refuses what cannot be a key, and what belongs to others or was not granted, such as groups where none are
+/// read: here that is as good as an absence.
+fn known(answer: Result<Option<Object>, GoogleError>) -> Result<Option<Object>, GoogleError> {
+    match answer {
+        Err(GoogleError::Refused { .. } | GoogleError::Forbidden { .. }) => Ok(None),
+        answer => answer,
+    }
 }
