@@ -77,11 +77,14 @@ fn a_value_out_of_bounds_is_refused_where_it_stands() {
     for (patch, sentence) in [
         (json!({ "source": { "ldap": { "urls": [] } } }), "spec.source.ldap.urls: needs at least 1 entries"),
         (json!({ "source": { "ldap": { "pageSize": 0 } } }), "spec.source.ldap.pageSize: must be at least 1"),
-        (json!({ "source": { "ldap": { "urls": ["http://x.example.com"] } } }), "spec.source.ldap.urls[0]: must match"),
+        (
+            json!({ "source": { "ldap": { "urls": ["http://x.example.com"] } } }),
+            "spec.source.ldap.urls[0]: write an LDAP URL",
+        ),
         (json!({ "adoption": "byAddress" }), "spec.adoption: must be one of None, ByExternalId, ByAddress"),
         (json!({ "apply": "yes" }), "spec.apply: must be of type boolean"),
         (json!({ "schedule": { "cron": "hourly" } }), "spec.schedule.cron: must"),
-        (json!({ "removal": { "deleteAfter": "30d" } }), "spec.removal.deleteAfter: must match"),
+        (json!({ "removal": { "deleteAfter": "30d" } }), "spec.removal.deleteAfter: write a duration"),
         (
             json!({ "mapping": { "user": { "attributes": [
                 { "name": "title", "value": "a" }, { "name": "title", "value": "b" }

@@ -106,7 +106,11 @@ fn compact_limit(default: &Value) -> String {
     }
 }
 
+/// Rules about how fields belong together. Those about the form of one text say only what its description says.
 fn rules(sentences: &mut Vec<(String, String)>, path: &str, schema: &Value) {
+    if text(&schema["type"]) == "string" {
+        return;
+    }
     for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
         sentences.push((path.to_owned(), text(&rule["message"]).to_owned()));
     }
