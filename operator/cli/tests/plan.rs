@@ -106,6 +106,20 @@ async fn a_company_is_planned_in_every_format_and_nothing_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_everything_waits_for_is_said_once() {
+    let (slapd, scim) = peers().await;
+    let shown = |spec: Value| stdout(&plan(&stream(&slapd.url(), &scim.url(), &spec), &[]));
+    let off = shown(json!({ "apply": false }));
+    assert!(!off.contains("waits:") && off.contains("\nHeld: the resource says apply: false.\n"), "{off}");
+    let summary = off.lines().find(|line| line.starts_with("Plan: ")).unwrap();
+    assert!(summary.contains(" users to create, ") && !summary.contains(" 0 "), "{summary}");
+    let some = shown(json!({ "apply": true, "limits": {
+        "groups": { "creates": { "max": 1 } }, "onExceeded": "HoldRemovals",
+    } }));
+    assert!(some.contains("waits: Held"), "{some}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_exit_code_tells_a_held_plan_from_a_pending_one_and_from_none() {
     let (slapd, scim) = peers().await;
     let code = |spec: Value| plan(&stream(&slapd.url(), &scim.url(), &spec), &[]).status.code();
