@@ -156,17 +156,18 @@ fn preset(ldap: &LdapSource) -> Preset {
                     }
                 },
             ),
-            aliases: vec!["mailLocalAddress", "mailAlternateAddress"],
+            // Of several values of `mail` one is the primary address; the others are further ones.
+            aliases: vec!["mailLocalAddress", "mailAlternateAddress", "mail"],
             members: vec!["member", "uniqueMember", "memberUid"],
         },
         LdapSchema::FreeIPA => Preset {
             mapping: with_active(with_identity("ipaUniqueID"), not_locked()),
-            aliases: vec!["mailAlternateAddress"],
+            aliases: vec!["mailAlternateAddress", "mail"],
             members: vec!["member"],
         },
         LdapSchema::DirectoryServer389 => Preset {
             mapping: with_active(with_identity("nsUniqueId"), not_locked()),
-            aliases: vec!["mailAlternateAddress"],
+            aliases: vec!["mailAlternateAddress", "mail"],
             members: vec!["member", "uniqueMember", "memberUid"],
         },
         LdapSchema::ActiveDirectory => {

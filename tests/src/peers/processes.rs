@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -197,11 +198,24 @@ fn group(child: &Child) -> Option<Pid> {
     i32::try_from(child.id()).ok().and_then(Pid::from_raw)
 }
 
-/// A TCP port of the loopback interface that is free now. Another process could take it before it is used, which the
-/// system makes unlikely by not giving out the same port twice in a row.
+/// Below the ports that systems give to connections (Linux from 32768, others from 49152), each of which could be taken
+/// between the choice of a port and its use.
+const PORTS: std::ops::Range<u32> = 15_000..32_000;
+
+/// A TCP port of the loopback interface that is free, and that this process has not given out before.
 pub fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on the loopback interface")?;
-    Ok(listener.local_addr()?.port())
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let count = PORTS.end - PORTS.start;
+    // Processes that run at the same time begin far from each other.
+    let begin = std::process::id().wrapping_mul(7919);
+    for _ in 0..count {
+        let next = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(PORTS.start + next % count)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port on the loopback interface")
 }
 
 #[cfg(test)]

@@ -357,17 +357,24 @@ pub fn refused() -> Vec<(Value, &'static str)> {
         ),
         (
             json!({ "source": { "ldap": { "users": [{ "baseDN": "dc=com", "filter": "objectClass=person" }] } } }),
-            "spec.source.ldap.users[0].filter",
+            "write an LDAP filter in parentheses, such as (objectClass=inetOrgPerson)",
         ),
-        (json!({ "schedule": { "cron": "hourly" } }), "spec.schedule.cron"),
-        (json!({ "schedule": { "timeZone": "Berlin, Germany" } }), "spec.schedule.timeZone"),
+        (
+            json!({ "schedule": { "cron": "every full hour" } }),
+            "write five cron fields: minute, hour, day of month, month, day of week, as in 0 * * * *",
+        ),
+        (
+            json!({ "schedule": { "timeZone": "Berlin, Germany" } }),
+            "write a time zone by its IANA name, such as Europe/Berlin or UTC",
+        ),
+        (json!({ "removal": { "deleteAfter": "30d" } }), "write a duration with units, such as 90s, 15m or 720h"),
         (
             json!({ "mapping": { "user": { "email": { "attribute": "mail", "value": "x" } } } }),
             "take the field from exactly one of attribute, cel or value",
         ),
         (
             json!({ "source": { "ldap": { "bind": { "anonymous": {} } } } }),
-            "bind in exactly one way: simple (with a secretRef), or anonymous: {}",
+            "bind in exactly one way: simple (with a secretRef), external (with a secretRef), or anonymous: {}",
         ),
     ]
 }

@@ -58,11 +58,14 @@ pub(super) async fn connect(
             }
             Err(error) if error.is_of_this_server_only() => {
                 config.health.failed(&server.url);
-                attempts.push(error);
+                attempts.push((server.url, error));
             }
             Err(error) => return Err(error),
         }
     }
+    // Told in the order of the resource, which is not always the one in which they were tried.
+    attempts.sort_by_key(|(url, _)| servers.iter().position(|server| server.url == *url));
+    let mut attempts: Vec<LdapError> = attempts.into_iter().map(|(_, error)| error).collect();
     Err(match attempts.pop() {
         Some(only) if attempts.is_empty() => only,
         last => {
