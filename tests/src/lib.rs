@@ -6,3 +6,4 @@ pub mod ldap_server;
 pub mod peers;
 pub mod resources;
 pub mod story;
+pub mod tls_proxy;

@@ -3,6 +3,8 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::references::SecretKeyReference;
+
 /// What each field of a person or group is taken from. The source's preset fills in what is left
 /// out; a field that neither names is not managed, and stays as it is in the target.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
@@ -50,6 +52,24 @@ pub struct UserMapping {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub attributes: Vec<NamedFieldSource>,
+    /// The password, for targets that take one. It is read and sent over TLS only, and shown nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<PasswordSource>,
+}
+
+/// Where the password of a person is taken from, and what is remembered of it.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PasswordSource {
+    /// Name of the attribute. Taken are clear text, `{SHA}`, `{MD5}` and `{CRYPT}` with `$1$`, `$5$` or `$6$`, as far
+    /// as the target takes them; other values, `{SSHA}` for instance, are counted in the plan and never sent.
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9.;_-]*$"))]
+    pub attribute: String,
+    /// The key, at least 16 random bytes, under which a fingerprint of every password that was sent is remembered, so
+    /// that a changed one is sent again. Another key sends every password once more. Left out, nothing is remembered,
+    /// and a password is sent only when its person is created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint_key_secret_ref: Option<SecretKeyReference>,
 }
 
 /// Fields of a group.

@@ -40,6 +40,7 @@ impl DirectorySyncSpec {
                 org_unit: user.org_unit,
                 active: user.active.or(user_preset.active),
                 attributes: user.attributes,
+                password: user.password,
             }),
             group: Some(GroupMapping {
                 id: group.id.or(group_preset.id),

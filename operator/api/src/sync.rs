@@ -86,6 +86,18 @@ use crate::{
     validation = (
         "!has(self.source.google) || !has(self.mapping) || !has(self.mapping.group) || !has(self.mapping.group.members)",
         "Google lists the members of its groups by itself; remove mapping.group.members"
+    ),
+    validation = (
+        "has(self.source.ldap) || !has(self.mapping) || !has(self.mapping.user) || !has(self.mapping.user.password)",
+        "only LDAP directories give passwords; remove mapping.user.password"
+    ),
+    validation = (
+        "!has(self.mapping) || !has(self.mapping.user) || !has(self.mapping.user.password) || !has(self.source.ldap) || !has(self.source.ldap.tls) || !has(self.source.ldap.tls.plaintext)",
+        "passwords are read over TLS only; remove source.ldap.tls.plaintext, or mapping.user.password"
+    ),
+    validation = (
+        "!has(self.mapping) || !has(self.mapping.user) || !has(self.mapping.user.password) || !has(self.target.scim) || self.target.scim.url.startsWith('https://')",
+        "passwords are sent over TLS only; write an https:// URL in target.scim.url, or remove mapping.user.password"
     )
 )]
 pub struct DirectorySyncSpec {

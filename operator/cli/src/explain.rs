@@ -59,8 +59,9 @@ pub async fn explain(arguments: &ExplainArguments) -> Result<ExitCode> {
     let manifests = Manifests::read(&arguments.place.files)?;
     let subject = Subject::find(&arguments.place, arguments.sync.as_deref(), &manifests).await?;
     let spec = &subject.sync.spec;
-    let rules = rules(spec, principals(spec)?)?;
+    let mut rules = rules(spec, principals(spec)?)?;
     let connection = subject.connection(&subject.places(&arguments.place, &manifests)).await?;
+    rules.password_key.clone_from(&connection.password_key);
     let state = subject.state().await?;
     let world = read::both(&connection).await.map_err(unread)?;
     mapped::check(spec, &world.source)?;

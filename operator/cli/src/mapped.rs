@@ -36,6 +36,9 @@ impl Mapped {
         for (name, value) in user.attributes() {
             mapped.add(&format!("attributes.{name}"), value);
         }
+        if let Some(password) = user.password() {
+            mapped.add("password", &format!("hidden, {}", password.scheme()));
+        }
         mapped.add_unknown(user.unknown());
         mapped
     }

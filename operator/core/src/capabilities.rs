@@ -1,5 +1,6 @@
 //! What a target has a place for.
 
+use crate::password::PasswordScheme;
 use std::collections::BTreeSet;
 
 /// A field of a person or a group.
@@ -38,6 +39,8 @@ pub enum Field {
     Active,
     /// Further attributes.
     Attributes,
+    /// Password; written only, never read back.
+    Password,
     /// Name of a group.
     Name,
     /// Description of a group.
@@ -52,7 +55,7 @@ impl Field {
     }
 
     /// Every field, in the order in which a plan shows them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ExternalId,
         Self::Email,
         Self::Aliases,
@@ -62,6 +65,7 @@ impl Field {
         Self::OrgUnit,
         Self::Active,
         Self::Attributes,
+        Self::Password,
         Self::Name,
         Self::Description,
         Self::Members,
@@ -139,6 +143,8 @@ pub struct Capabilities {
     pub group_fields: Fields,
     /// Names of further attributes the target has a place for.
     pub attributes: BTreeSet<String>,
+    /// How passwords may be written, if there is a place for them ([`Field::Password`]).
+    pub passwords: BTreeSet<PasswordScheme>,
     /// Whether a group may be a member of a group.
     pub nested_groups: bool,
 }

@@ -100,6 +100,7 @@ fn everything(source: &Snapshot) -> Capabilities {
         user_fields: Fields::of(Field::ALL),
         group_fields: Fields::of(Field::ALL),
         attributes: attributes.into_iter().map(str::to_owned).collect(),
+        passwords: source.users().filter_map(|user| Some(user.password()?.scheme())).collect(),
         nested_groups: true,
     }
 }

@@ -21,6 +21,7 @@ mod keyed_hash;
 pub mod mapping;
 pub mod matcher;
 pub mod operation;
+pub mod password;
 pub mod plan;
 pub mod read;
 pub mod rules;

@@ -256,7 +256,7 @@ fn user_values(user: User<'_>, subject: &Subject, found: &mut dyn FnMut(&str) ->
             Field::OrgUnit => one(user.org_unit()),
             Field::Active => one(if user.active() { "true" } else { "false" }),
             Field::Attributes => user.attributes().any(|(_, value)| one(value)),
-            Field::Name | Field::Description | Field::Members => false,
+            Field::Password | Field::Name | Field::Description | Field::Members => false,
         },
     }
 }

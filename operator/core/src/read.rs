@@ -273,7 +273,14 @@ impl<S: Side> Read<S> {
         record: &UserRecord,
     ) -> Result<UserRow, IncompleteRead> {
         self.admit(section)?;
-        self.builder.user(reference, record).map_err(|source| self.full(section, source))
+        let before = self.builder.entry_count();
+        let row = self.builder.user(reference, record).map_err(|source| self.full(section, source))?;
+        let is_new = self.builder.entry_count() > before;
+        if let (true, Some(Err(unusable))) = (is_new, &record.password) {
+            let label = if record.address.is_empty() { &record.display_name } else { &record.address };
+            self.warnings.add(WarningKind::PasswordUnusable(*unusable), Kind::User, label);
+        }
+        Ok(row)
     }
 
     /// Takes a group.

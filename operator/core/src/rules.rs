@@ -2,6 +2,7 @@
 
 use crate::mapping::ManagedFields;
 use crate::matcher::Matchers;
+use crate::password::FingerprintKey;
 use jiff::SignedDuration;
 
 /// Everything the plan and the gate have to go by.
@@ -9,6 +10,8 @@ use jiff::SignedDuration;
 pub struct Rules {
     /// The fields that the mapping fills.
     pub managed: ManagedFields,
+    /// The key under which passwords are remembered; without it they are sent with creations alone.
+    pub password_key: Option<FingerprintKey>,
     /// People and groups of the source that are left as they are.
     pub exclude_source: Matchers,
     /// People and groups of the target that are left as they are.

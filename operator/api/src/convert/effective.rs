@@ -41,7 +41,8 @@ fn user_fields(user: &UserMapping) -> Vec<String> {
         ("user.orgUnit", &user.org_unit),
         ("user.active", &user.active),
     ];
-    mapped(&fields).chain(attributes).collect()
+    let password = user.password.as_ref().map(|_| "user.password".to_owned());
+    mapped(&fields).chain(attributes).chain(password).collect()
 }
 
 fn group_fields(group: &GroupMapping) -> Vec<String> {

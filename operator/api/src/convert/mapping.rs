@@ -47,6 +47,7 @@ fn written(spec: &DirectorySyncSpec) -> Result<(UserMappingSpec, GroupMappingSpe
                 Ok((named.name.clone(), exactly_one(&path, named.source())?))
             })
             .collect::<Result<_, ConvertError>>()?,
+        password: user.password.map(|password| password.attribute),
     };
     let group = GroupMappingSpec {
         id: value("group.id", group.id)?,
@@ -124,6 +125,7 @@ mod tests {
             user_fields: Fields::of(Field::ALL),
             group_fields: Fields::of(Field::ALL),
             attributes: ["title".to_owned()].into(),
+            passwords: Default::default(),
             nested_groups: true,
         };
         let compared = managed(&spec(&api::Mapping::default())).unwrap().narrow(&everything);

@@ -17,6 +17,8 @@ pub fn rules(spec: &DirectorySyncSpec, principals: Principals) -> Result<core::R
     let Principals { exclude_source, exclude_target, protect } = principals;
     Ok(core::Rules {
         managed: managed(spec)?,
+        // It lies in a Secret, which whoever connects looks up.
+        password_key: None,
         exclude_source,
         exclude_target,
         protect,

@@ -49,8 +49,9 @@ pub async fn plan(arguments: &PlanArguments) -> Result<Verdict> {
     let manifests = Manifests::read(&arguments.place.files)?;
     let subject = Subject::find(&arguments.place, arguments.name.as_deref(), &manifests).await?;
     let spec = &subject.sync.spec;
-    let rules = rules(spec, principals(spec)?)?;
+    let mut rules = rules(spec, principals(spec)?)?;
     let connection = subject.connection(&subject.places(&arguments.place, &manifests)).await?;
+    rules.password_key.clone_from(&connection.password_key);
     let state = subject.state().await?;
 
     let world = read::both(&connection).await.map_err(unread)?;

@@ -3,6 +3,7 @@
 use super::{Kind, ReferenceError};
 use directory_sync_api::convert::ConvertError;
 use directory_sync_core::disposition::{Classified, Disposition};
+use directory_sync_core::password::KeyTooShort;
 use directory_sync_sources::google::GoogleError;
 use directory_sync_sources::ldap::LdapError;
 use directory_sync_targets::scim::ScimError;
@@ -62,6 +63,16 @@ pub enum ConnectError {
         /// Its key.
         key: String,
     },
+    /// A key for fingerprints is too short.
+    #[error("{}: `{key}` of the {} {} is too short: {error}", .place.path, .place.kind, .place.name)]
+    KeyTooShort {
+        /// The reference.
+        place: Place,
+        /// Its key.
+        key: String,
+        /// How short it is, and how long it has to be.
+        error: KeyTooShort,
+    },
     /// A number or a URL of the spec cannot be used.
     #[error("{path}: {message}")]
     Invalid {
@@ -94,6 +105,7 @@ impl Classified for ConnectError {
             | Self::NoKey { .. }
             | Self::Empty { .. }
             | Self::NotText { .. }
+            | Self::KeyTooShort { .. }
             | Self::Invalid { .. } => Disposition::Stall,
         }
     }
@@ -106,7 +118,9 @@ impl Classified for ConnectError {
             Self::Scim(error) => error.reason(),
             Self::Convert(error) => error.reason(),
             Self::NotFound(_) => "ReferenceNotFound",
-            Self::NoKey { .. } | Self::Empty { .. } | Self::NotText { .. } => "ReferenceKeyUnusable",
+            Self::NoKey { .. } | Self::Empty { .. } | Self::NotText { .. } | Self::KeyTooShort { .. } => {
+                "ReferenceKeyUnusable"
+            }
             Self::Missing { .. } | Self::Invalid { .. } => "InvalidSpec",
         }
     }

@@ -11,6 +11,7 @@ pub use references::{Kind, KubernetesReferences, ReferenceError, Referenced, Ref
 
 use directory_sync_api::convert;
 use directory_sync_api::sync::DirectorySyncSpec;
+use directory_sync_core::password::FingerprintKey;
 use directory_sync_sources::Source;
 use directory_sync_targets::{RequestObserver, Target};
 use error::Place;
@@ -23,6 +24,8 @@ pub struct Connection {
     pub source: Box<dyn Source>,
     /// What is brought into line.
     pub target: Box<dyn Target>,
+    /// Under what passwords are remembered, where the mapping names a key.
+    pub password_key: Option<FingerprintKey>,
 }
 
 /// Reads what the spec refers to and checks all of it; connects to nothing. The versions of everything that was
@@ -40,7 +43,37 @@ pub async fn connect(
         Some(scim) => scim::target(scim, attributes, &mut lookup, observer).await?,
         None => return Err(ConnectError::Missing { path: "spec.target", what: "scim" }),
     };
-    Ok(Connection { source, target })
+    let password_key = password_key(spec, &mut lookup).await?;
+    Ok(Connection { source, target, password_key })
+}
+
+/// The key of the fingerprints of passwords.
+async fn password_key(
+    spec: &DirectorySyncSpec,
+    lookup: &mut Lookup<'_>,
+) -> Result<Option<FingerprintKey>, ConnectError> {
+    const PATH: &str = "spec.mapping.user.password.fingerprintKeySecretRef";
+    let password = spec.mapping.as_ref().and_then(|mapping| mapping.user.as_ref()?.password.as_ref());
+    if password.is_some()
+        && let Some(scim) = &spec.target.scim
+        && !scim.url.trim_start().to_ascii_lowercase().starts_with("https://")
+    {
+        return Err(ConnectError::Invalid {
+            path: "spec.mapping.user.password",
+            message: "passwords are sent over TLS only; write an https:// URL in spec.target.scim.url, or remove it"
+                .to_owned(),
+        });
+    }
+    let Some(reference) = password.and_then(|password| password.fingerprint_key_secret_ref.as_ref()) else {
+        return Ok(None);
+    };
+    let key = lookup.value(PATH, Kind::Secret, &reference.name, &reference.key).await?;
+    let key = FingerprintKey::new(key.expose_secret()).map_err(|error| ConnectError::KeyTooShort {
+        place: Place { path: PATH.to_owned(), kind: Kind::Secret, name: reference.name.clone() },
+        key: reference.key.clone(),
+        error,
+    })?;
+    Ok(Some(key))
 }
 
 /// The source alone; what the target refers to is not looked at.

@@ -49,6 +49,49 @@ async fn refused(spec: &DirectorySyncSpec, stored: &Stored) -> ConnectError {
     }
 }
 
+fn with_passwords() -> DirectorySyncSpec {
+    let password = serde_json::json!({
+        "attribute": "userPassword",
+        "fingerprintKeySecretRef": { "name": "fingerprints", "key": "key" },
+    });
+    let mut spec = spec();
+    spec.mapping = serde_json::from_value(serde_json::json!({ "user": { "password": password } })).unwrap();
+    spec
+}
+
+#[tokio::test]
+async fn passwords_are_remembered_under_the_key_of_the_secret() {
+    let mut stored = complete();
+    let refusal = refused(&with_passwords(), &stored).await;
+    assert_eq!(refusal.reason(), "ReferenceNotFound");
+    stored.0.insert("fingerprints", BTreeMap::from([("key", "short")]));
+    let refusal = refused(&with_passwords(), &stored).await;
+    assert_eq!(
+        refusal.to_string(),
+        "spec.mapping.user.password.fingerprintKeySecretRef: `key` of the Secret fingerprints is too short: it has 5 \
+         bytes and needs at least 16; make one with `openssl rand -base64 32`"
+    );
+    stored.0.insert("fingerprints", BTreeMap::from([("key", "long enough for tests")]));
+    let connection = connect(&with_passwords(), &stored, &mut Versions::default(), Arc::new(Unobserved)).await;
+    assert!(connection.unwrap().password_key.is_some());
+}
+
+#[tokio::test]
+async fn passwords_go_nowhere_without_tls() {
+    let stored = Stored([complete().0, BTreeMap::from([("fingerprints", BTreeMap::from([("key", "long enough for tests")]))])].into_iter().flatten().collect());
+    let mut to_plain = with_passwords();
+    let scim = to_plain.target.scim.as_mut().unwrap();
+    scim.url = "http://app.example.com/scim/v2".to_owned();
+    scim.tls = serde_json::from_value(serde_json::json!({ "plaintext": "AllowTokenInClearText" })).unwrap();
+    let refusal = refused(&to_plain, &stored).await.to_string();
+    assert!(refusal.starts_with("spec.mapping.user.password: passwords are sent over TLS only"), "{refusal}");
+    let mut from_plain = with_passwords();
+    let ldap = from_plain.source.ldap.as_mut().unwrap();
+    ldap.urls = vec!["ldap://ldap.example.com".to_owned()];
+    ldap.tls = serde_json::from_value(serde_json::json!({ "plaintext": "AllowPasswordsInClearText" })).unwrap();
+    assert_eq!(refused(&from_plain, &stored).await.reason(), "SourcePlaintextRefused");
+}
+
 #[tokio::test]
 async fn a_complete_spec_leads_to_both_sides() {
     let mut versions = Versions::default();

@@ -77,9 +77,10 @@ impl<'r> Run<'r> {
     /// and `ConfigMap` that was looked at, also where the run fails.
     pub async fn perform(&self, versions: &mut Versions, exclusive: &Exclusive) -> Result<Done, ReconcileError> {
         let spec = &self.sync.spec;
-        let rules = convert::rules(spec, convert::principals(spec)?)?;
+        let mut rules = convert::rules(spec, convert::principals(spec)?)?;
         let references = KubernetesReferences::new(self.client.clone(), &self.namespace);
         let connection = connect(spec, &references, versions, self.metrics.clone()).await?;
+        rules.password_key.clone_from(&connection.password_key);
         let _turn = self.unless_stopped(exclusive.turn(&target_identity(spec))).await?;
         // The turn may have been long in coming.
         self.unchanged().await?;

@@ -59,6 +59,38 @@ fn is_keystring(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
+/// Attributes that hold passwords or keys: of LDAP, Active Directory, Samba, Kerberos and local administrators.
+const SECRETS: [&str; 22] = [
+    "userPassword",
+    "2.5.4.35",
+    "authPassword",
+    "pwdHistory",
+    "passwordHistory",
+    "unicodePwd",
+    "dBCSPwd",
+    "ntPwdHistory",
+    "lmPwdHistory",
+    "supplementalCredentials",
+    "msDS-ManagedPassword",
+    "ms-Mcs-AdmPwd",
+    "msLAPS-Password",
+    "msLAPS-EncryptedPassword",
+    "sambaNTPassword",
+    "sambaLMPassword",
+    "sambaPasswordHistory",
+    "ipaNTHash",
+    "ipatokenOTPkey",
+    "krbPrincipalKey",
+    "krb5Key",
+    "olcRootPW",
+];
+
+/// Whether an attribute holds passwords or keys, which no field but the one for passwords may be made of.
+pub(super) fn holds_secrets(name: &str) -> bool {
+    let kind = name.split(';').next().unwrap_or_default();
+    SECRETS.iter().any(|secret| secret.eq_ignore_ascii_case(kind))
+}
+
 /// The attributes that a mapping needs, each once; an entry's values come in this order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AttributeList(Vec<String>);

@@ -48,6 +48,14 @@ pub enum MappingError {
         /// The value as written.
         value: String,
     },
+    /// Passwords are taken by the field for them alone.
+    #[error("{field}: `{name}` holds passwords, which are shown to nobody: map it as user.password, or leave it out")]
+    SecretAttribute {
+        /// Path of the field.
+        field: String,
+        /// The attribute.
+        name: String,
+    },
     /// Members are taken from an attribute only.
     #[error("{field}: members come from an attribute as they are: use `attribute`, for instance `member`")]
     MembersNotAttribute {

@@ -1,6 +1,6 @@
 //! One field of a mapping, compiled.
 
-use super::attribute::{AttributeList, is_attribute};
+use super::attribute::{AttributeList, holds_secrets, is_attribute};
 use super::expression::{ATTRIBUTE_BYTES, VALUE_BYTES};
 use super::text::{Use, mail_address, text};
 use super::{Entry, Expression, MappingError, VALUE_LIMIT, VALUES_LIMIT, Value};
@@ -31,6 +31,9 @@ impl Field {
         match value {
             None => Ok(Self::Unmapped),
             Some(Value::Value(text)) => Ok(Self::Fixed(text.trim().to_owned())),
+            Some(Value::Attribute(name)) if holds_secrets(name) => {
+                Err(MappingError::SecretAttribute { field: path.to_owned(), name: name.clone() })
+            }
             Some(Value::Attribute(name)) if is_attribute(name) => Ok(Self::Attribute(attributes.place(name))),
             Some(Value::Attribute(name)) => {
                 Err(MappingError::AttributeName { field: path.to_owned(), name: name.clone() })
@@ -43,6 +46,9 @@ impl Field {
                 for name in names {
                     if !is_attribute(&name) {
                         return Err(MappingError::AttributeName { field: path.to_owned(), name });
+                    }
+                    if holds_secrets(&name) {
+                        return Err(MappingError::SecretAttribute { field: path.to_owned(), name });
                     }
                     let place = attributes.place(&name);
                     places.push((Key::from(name), place));

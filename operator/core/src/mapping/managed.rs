@@ -38,6 +38,7 @@ impl ManagedFields {
                     (Field::DisplayName, user.display_name.is_some()),
                     (Field::OrgUnit, user.org_unit.is_some()),
                     (Field::Attributes, !user.attributes.is_empty()),
+                    (Field::Password, user.password.is_some()),
                 ],
             ),
             groups: mapped(

@@ -1,10 +1,11 @@
 //! From entries to people.
 
-use super::attribute::AttributeList;
+use super::attribute::{AttributeList, is_attribute, same_attribute};
 use super::field::{Field, Unknown};
 use super::text::{Use, boolean, mail_address, set_org_unit, sort_addresses};
 use super::{Entry, MappingError, Unmapped, Value};
 use crate::capabilities::{Field as Part, Fields};
+use crate::password::Password;
 use crate::snapshot::UserRecord;
 
 /// Where each field of a person comes from, as it was written.
@@ -28,6 +29,8 @@ pub struct UserMappingSpec {
     pub active: Option<Value>,
     /// Further attributes by the name they get.
     pub attributes: Vec<(String, Value)>,
+    /// The attribute that holds the password. Its values go nowhere else: no expression sees them.
+    pub password: Option<String>,
 }
 
 /// A compiled mapping of people.
@@ -44,6 +47,8 @@ pub struct UserMapping {
     active: Field,
     /// Sorted by name.
     attributes: Vec<(String, Field)>,
+    /// Where the password stands.
+    password: Option<usize>,
 }
 
 impl UserMapping {
@@ -69,16 +74,24 @@ impl UserMapping {
         let compile = |value| Field::compile("user.aliases", Some(value), &mut requested);
         let aliases = spec.aliases.iter().map(compile).collect::<Result<_, _>>()?;
         let mut field = |path: &str, value: &Option<Value>| Field::compile(path, value.as_ref(), &mut requested);
+        let given_name = field("user.givenName", &spec.given_name)?;
+        let family_name = field("user.familyName", &spec.family_name)?;
+        let display_name = field("user.displayName", &spec.display_name)?;
+        let org_unit = field("user.orgUnit", &spec.org_unit)?;
+        let active = field("user.active", &spec.active)?;
+        // Last, when it is known which attributes everything else needs.
+        let password = spec.password.as_deref().map(|name| password(name, &mut requested)).transpose()?;
         Ok(Self {
             aliases,
-            given_name: field("user.givenName", &spec.given_name)?,
-            family_name: field("user.familyName", &spec.family_name)?,
-            display_name: field("user.displayName", &spec.display_name)?,
-            org_unit: field("user.orgUnit", &spec.org_unit)?,
-            active: field("user.active", &spec.active)?,
+            given_name,
+            family_name,
+            display_name,
+            org_unit,
+            active,
             id,
             email,
             attributes,
+            password,
             requested,
         })
     }
@@ -99,6 +112,11 @@ impl UserMapping {
     /// The names of the further attributes that are mapped.
     pub fn managed_attributes(&self) -> impl Iterator<Item = &str> {
         self.attributes.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Whether passwords are read.
+    pub fn has_password(&self) -> bool {
+        self.password.is_some()
     }
 
     /// Fills `record` from an entry. Values that cannot be used are left out and counted in `malformed`; a field that
@@ -152,9 +170,24 @@ impl UserMapping {
                 record.attributes.push((name.clone(), value));
             }
         }
+        if let Some(values) = self.password.and_then(|place| entry.values.get(place)) {
+            record.password = Password::choose(values.iter().copied());
+        }
         record.unknown = unknown;
         Ok(())
     }
+}
+
+/// The place of the attribute that holds passwords, which nothing else may be made of.
+fn password(name: &str, attributes: &mut AttributeList) -> Result<usize, MappingError> {
+    let field = "user.password".to_owned();
+    if !is_attribute(name) {
+        return Err(MappingError::AttributeName { field, name: name.to_owned() });
+    }
+    if attributes.names().iter().any(|known| same_attribute(known, name)) {
+        return Err(MappingError::SecretAttribute { field: "user".to_owned(), name: name.to_owned() });
+    }
+    Ok(attributes.place(name))
 }
 
 /// Compiles a field that every object needs and that differs between them.
@@ -322,6 +355,29 @@ mod tests {
         );
         let fixed = Some(Value::Value("a@x".to_owned()));
         assert!(error(&UserMappingSpec { email: fixed, ..minimal() }).starts_with("user.email.value"));
+    }
+
+    #[test]
+    fn a_password_is_taken_from_its_attribute_and_shown_by_nothing() {
+        let spec = UserMappingSpec { password: Some("userPassword".to_owned()), ..minimal() };
+        let values: &[&[u8]] = &[b"{SSHA}x", b"hunter2"];
+        let entry = [("entryUUID", &[&b"1"[..]][..]), ("mail", &[b"a@x"]), ("userPassword", values)];
+        let (record, malformed) = map(&spec, &entry);
+        let record = record.unwrap();
+        assert_eq!(record.password.as_ref().unwrap().as_ref().unwrap().expose(), "hunter2");
+        assert_eq!(malformed, 0);
+        assert!(!format!("{record:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn no_other_field_is_made_of_what_holds_passwords() {
+        let error = |spec: &UserMappingSpec| UserMapping::compile(spec).unwrap_err().to_string();
+        let by_name = UserMappingSpec { display_name: Some(attribute("USERPASSWORD;x-new")), ..minimal() };
+        assert!(error(&by_name).starts_with("user.displayName: `USERPASSWORD;x-new` holds passwords"));
+        let computed = UserMappingSpec { org_unit: Some(cel("entry.unicodePwd[0]")), ..minimal() };
+        assert!(error(&computed).starts_with("user.orgUnit: `unicodePwd` holds passwords"));
+        let twice = UserMappingSpec { password: Some("title".to_owned()), org_unit: Some(attribute("title")), ..minimal() };
+        assert!(error(&twice).contains("`title` holds passwords"));
     }
 
     proptest! {

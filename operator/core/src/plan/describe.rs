@@ -130,6 +130,7 @@ fn user_value(plan: &Plan<'_>, user: User<'_>, field: Field) -> String {
         Field::OrgUnit => user.org_unit().to_owned(),
         Field::Active => user.active().to_string(),
         Field::Aliases => user.aliases().collect::<Vec<_>>().join(", "),
+        Field::Password => user.password().map(|it| format!("(hidden, {})", it.scheme())).unwrap_or_default(),
         Field::Attributes => {
             let known = user.attributes().filter(|(name, _)| plan.capabilities.attributes.contains(*name));
             known.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ")

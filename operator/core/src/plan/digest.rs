@@ -4,7 +4,7 @@ use super::Plan;
 use super::order::alias;
 use crate::capabilities::Field;
 use crate::operation::{Kind, NO_ROW, Operation};
-use crate::snapshot::{Member, MemberKind};
+use crate::snapshot::{Member, MemberKind, User};
 use sha2::{Digest as _, Sha256};
 
 /// The SHA-256 of a content, written `sha256:` and 64 hexadecimal digits.
@@ -119,8 +119,19 @@ fn user(plan: &Plan<'_>, operation: &Operation, content: &mut Content) {
                     content.text(value);
                 }
             }
+            Field::Password => content.text(&fingerprint(plan, source)),
             Field::Name | Field::Description | Field::Members => {}
         }
+    }
+}
+
+/// What stands for a password: its fingerprint under the user's key. Without a key nothing may stand for it that could
+/// be tried against guesses, so that there it is only said that there is one.
+fn fingerprint(plan: &Plan<'_>, user: User<'_>) -> String {
+    match (&plan.password_key, user.password()) {
+        (Some(key), Some(password)) => key.fingerprint(user.id(), password).digits(),
+        (None, Some(password)) => password.scheme().to_string(),
+        (_, None) => String::new(),
     }
 }
 

@@ -28,6 +28,7 @@ pub use warning::{SAMPLES, Warning, WarningKind, Warnings};
 use crate::capabilities::Capabilities;
 use crate::operation::{Kind, Operation};
 use crate::read::{CompleteRead, SourceSide, TargetSide};
+use crate::password::FingerprintKey;
 use crate::rules::Rules;
 use crate::snapshot::{Counts, Snapshot};
 use crate::state::{Bindings, SeenFields, State};
@@ -79,6 +80,8 @@ pub struct Plan<'w> {
     pub(crate) source: &'w Snapshot,
     pub(crate) target: &'w Snapshot,
     pub(crate) capabilities: Capabilities,
+    /// What passwords are remembered under.
+    pub(crate) password_key: Option<FingerprintKey>,
     pub(crate) operations: Vec<Operation>,
     pub(crate) warnings: Warnings,
     pub(crate) counts: PlanCounts,
@@ -137,6 +140,7 @@ pub fn plan<'w>(
         source,
         target,
         capabilities,
+        password_key: rules.password_key.clone(),
         operations: draft.operations,
         warnings: draft.warnings,
         counts: PlanCounts { source: all, usable, target: target.counts(), managed: draft.managed },

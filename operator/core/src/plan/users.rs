@@ -72,7 +72,10 @@ pub(super) fn plan(world: World<'_, '_>, draft: &mut Draft) -> People {
             None if user.unknown().contains(Field::Active) => {}
             None => {
                 set(&mut people.created, row);
-                let fields = fields.with(Field::Email).without(user.unknown());
+                let mut fields = fields.with(Field::Email).without(user.unknown());
+                if !compare.takes_password(user, draft) {
+                    fields = fields.without(Fields::of([Field::Password]));
+                }
                 draft.add(Verb::CreateUser, Reason::NewInSource, fields, row, NO_ROW);
             }
         }
@@ -229,6 +232,7 @@ fn compared(world: World<'_, '_>, people: &People, draft: &mut Draft) -> Fields 
             Field::DisplayName,
             Field::OrgUnit,
             Field::Attributes,
+            Field::Password,
         ],
         places,
         seen: world.state.seen().users,
@@ -300,8 +304,15 @@ fn remove(world: World<'_, '_>, people: &People, source: u32, target: u32, posit
 }
 
 /// What an update or adoption writes; other fields have operations of their own.
-const WRITTEN: [Field; 6] =
-    [Field::ExternalId, Field::Email, Field::GivenName, Field::FamilyName, Field::DisplayName, Field::Attributes];
+const WRITTEN: [Field; 7] = [
+    Field::ExternalId,
+    Field::Email,
+    Field::GivenName,
+    Field::FamilyName,
+    Field::DisplayName,
+    Field::Attributes,
+    Field::Password,
+];
 
 /// Compares pairs.
 struct Compare<'p, 'w> {
@@ -328,14 +339,18 @@ impl Compare<'_, '_> {
         let is_marked = people.matches.is_marked(target)
             || !self.fields.contains(Field::ExternalId)
             || from.id() == to.external_id();
-        if standing == Standing::Managed && is_marked && from.fingerprint() == to.fingerprint() {
-            return;
-        }
         if standing == Standing::Marked && self.world.rules.adoption == Adoption::None {
             draft.warn(WarningKind::NotAdopted, Kind::User, label(to));
             return;
         }
-        let fields = self.fields.without(from.unknown());
+        let sets_password = self.takes_password(from, draft) && self.has_new_password(from);
+        if standing == Standing::Managed && is_marked && from.fingerprint() == to.fingerprint() && !sets_password {
+            return;
+        }
+        let mut fields = self.fields.without(from.unknown());
+        if !sets_password {
+            fields = fields.without(Fields::of([Field::Password]));
+        }
         let mut changed = self.changed(from, to, fields);
         if changed.contains(Field::Email) && self.taken(from.address(), target, people).is_some() {
             draft.warn(WarningKind::AddressTaken, Kind::User, from.address());
@@ -366,6 +381,25 @@ impl Compare<'_, '_> {
         }
     }
 
+    /// Whether there is a password that the target takes. Warns of one that it does not.
+    fn takes_password(&self, user: User<'_>, draft: &mut Draft) -> bool {
+        let Some(password) = user.password().filter(|_| self.fields.contains(Field::Password)) else { return false };
+        let is_taken = self.world.capabilities.passwords.contains(&password.scheme());
+        if !is_taken {
+            draft.warn(WarningKind::PasswordNotTaken(password.scheme()), Kind::User, label(user));
+        }
+        is_taken
+    }
+
+    /// Whether the password is not the one that was last sent. The target does not tell what it has; without a key
+    /// nothing is remembered, and a password of somebody who exists is not sent.
+    fn has_new_password(&self, user: User<'_>) -> bool {
+        let Some((key, password)) = self.world.rules.password_key.as_ref().zip(user.password()) else { return false };
+        let users = self.world.state.users();
+        let remembered = users.find(user.id()).and_then(|position| users.password(position));
+        remembered != Some(key.fingerprint(user.id(), password))
+    }
+
     /// Which of these fields that an update writes differ.
     fn changed(&self, from: User<'_>, to: User<'_>, fields: Fields) -> Fields {
         let wanted = &self.world.capabilities.attributes;
@@ -382,6 +416,8 @@ impl Compare<'_, '_> {
             Field::GivenName => from.given_name() != to.given_name(),
             Field::FamilyName => from.family_name() != to.family_name(),
             Field::DisplayName => from.display_name() != to.display_name(),
+            // It is among the fields only where it is a new one.
+            Field::Password => from.password().is_some(),
             Field::Attributes => {
                 (from.attributes().len() > 0 || to.attributes().len() > 0) && attributes(from) != attributes(to)
             }

@@ -2,6 +2,7 @@
 
 use crate::capabilities::Field;
 use crate::operation::Kind;
+use crate::password::{PasswordScheme, UnusablePassword};
 
 /// How many examples a warning carries.
 pub const SAMPLES: usize = 10;
@@ -58,6 +59,10 @@ pub enum WarningKind {
     MalformedValues,
     /// What this field should be could not be told; it stays as it is in the target.
     FieldUnknown(Field),
+    /// Passwords written in a way that the target does not take; they are not sent.
+    PasswordNotTaken(PasswordScheme),
+    /// Passwords written in a way that no target takes; they are not sent.
+    PasswordUnusable(UnusablePassword),
     /// Nobody in the source has a value of this field, and it was never seen there; what the target holds stays.
     FieldVanished(Field),
 }
@@ -73,13 +78,15 @@ impl WarningKind {
         let (one, many) = self.clauses();
         let clause = if count == 1 { one } else { many };
         let field = match self {
-            Self::NoPlaceFor(field) | Self::FieldUnknown(field) => field.into(),
-            _ => "",
+            Self::NoPlaceFor(field) | Self::FieldUnknown(field) | Self::FieldVanished(field) => field.to_string(),
+            Self::PasswordNotTaken(scheme) => scheme.to_string(),
+            Self::PasswordUnusable(unusable) => unusable.to_string(),
+            _ => String::new(),
         };
-        format!("{count} {}", clause.replace("FIELD", field))
+        format!("{count} {}", clause.replace("FIELD", &field))
     }
 
-    /// The clause for one and for several. `FIELD` stands for the name of a field.
+    /// The clause for one and for several. `FIELD` stands for the name of a field, or of a scheme of passwords.
     #[allow(clippy::too_many_lines, reason = "a table")]
     fn clauses(self) -> (&'static str, &'static str) {
         match self {
@@ -177,6 +184,14 @@ impl WarningKind {
             Self::FieldUnknown(_) => (
                 "value of FIELD cannot be told from the source and stays as it is in the target",
                 "values of FIELD cannot be told from the source and stay as they are in the target",
+            ),
+            Self::PasswordNotTaken(_) => (
+                "password is not sent, because the target does not take FIELD",
+                "passwords are not sent, because the target does not take FIELD",
+            ),
+            Self::PasswordUnusable(_) => (
+                "password is not sent, because no target takes FIELD",
+                "passwords are not sent, because no target takes FIELD",
             ),
             Self::FieldVanished(_) => (
                 "value of FIELD stays in the target, because nobody in the source has any: look at the mapping and at \

@@ -78,6 +78,10 @@ impl SnapshotBuilder {
         columns.attribute_ends.push(row_number(columns.attribute_names.len())?);
         columns.fingerprints.push(fingerprint(record));
         columns.unknown.set(row.0 as usize, record.unknown);
+        if let Some(Ok(password)) = &record.password {
+            columns.passwords.resize(row.0 as usize, None);
+            columns.passwords.push(Some(password.clone()));
+        }
         self.references.references.users.push(reference);
         self.index(reference, Member::user(row));
         Ok(row)
@@ -186,7 +190,7 @@ impl SnapshotBuilder {
     }
 }
 
-/// A hash over everything that is compared between two sides. The keys are fixed: both sides need the same, and nobody
+/// A hash over everything that is compared between two sides; a password is not, because no target tells it. The keys are fixed: both sides need the same, and nobody
 /// gains by making two records of one person collide.
 fn fingerprint(record: &UserRecord) -> u64 {
     let mut hasher = DefaultHasher::new();

@@ -16,6 +16,7 @@ pub use reference::{Reference, Referencer};
 pub use text::{ColumnFull, InternedColumn, Interner, ListColumn, TextColumn};
 
 use crate::capabilities::{Field, Fields};
+use crate::password::Password;
 use hashbrown::HashTable;
 
 /// People and groups of one directory, in columns.
@@ -47,6 +48,8 @@ struct UserColumns {
     attribute_values: TextColumn,
     attribute_ends: Vec<u32>,
     attribute_interner: Interner,
+    /// As long as the last row that has one.
+    passwords: Vec<Option<Password>>,
     /// Of everything but ids and versions.
     fingerprints: Vec<u64>,
     unknown: UnknownFields,
@@ -338,6 +341,11 @@ impl<'s> User<'s> {
         })
     }
 
+    /// In a source: the password.
+    pub fn password(self) -> Option<&'s Password> {
+        self.columns().passwords.get(self.row)?.as_ref()
+    }
+
     /// Fields whose value could not be told: empty here, and not to be taken for empty.
     pub fn unknown(self) -> Fields {
         self.columns().unknown.get(self.row)
@@ -355,6 +363,7 @@ impl<'s> User<'s> {
             Field::OrgUnit => !self.org_unit().is_empty(),
             Field::Active => !self.active(),
             Field::Attributes => self.attributes().len() > 0,
+            Field::Password => self.password().is_some(),
             Field::Name | Field::Description | Field::Members => false,
         }
     }

@@ -1,6 +1,7 @@
 //! People and groups as they are handed to a snapshot.
 
 use crate::capabilities::Fields;
+use crate::password::{Password, UnusablePassword};
 
 /// One person, before it goes into the columns of a snapshot. Meant to be reused: [`UserRecord::clear`] keeps the
 /// allocations. An empty text means that the directory has no value.
@@ -28,6 +29,8 @@ pub struct UserRecord {
     pub active: bool,
     /// Further attributes, name and value, sorted by name.
     pub attributes: Vec<(String, String)>,
+    /// In a source: the password, or why what stands there is none that could be given to any target.
+    pub password: Option<Result<Password, UnusablePassword>>,
     /// In a source: fields whose value could not be told. They are empty here and stay as they are in the target.
     pub unknown: Fields,
 }
@@ -49,6 +52,7 @@ impl UserRecord {
         }
         self.aliases.clear();
         self.attributes.clear();
+        self.password = None;
         self.active = true;
         self.unknown = Fields::NONE;
     }

@@ -1,6 +1,7 @@
 //! Which object of the target belongs to which object of the source, remembered in columns.
 
 use crate::keyed_hash::KeyedHash;
+use crate::password::Fingerprint;
 use hashbrown::HashTable;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -159,6 +160,8 @@ pub struct Binding {
     pub target: Option<String>,
     /// When something happened to it.
     pub times: Times,
+    /// What is remembered of the password that was last sent.
+    pub password: Option<Fingerprint>,
 }
 
 /// Which object of the target belongs to which object of the source, by source id.
@@ -169,6 +172,8 @@ pub struct Bindings {
     hasher: KeyedHash,
     index: HashTable<u32>,
     times: BTreeMap<u32, Times>,
+    /// As long as the last row that has one.
+    passwords: Vec<Option<Fingerprint>>,
 }
 
 impl Bindings {
@@ -197,6 +202,18 @@ impl Bindings {
             self.times.insert(row, times);
         }
         true
+    }
+
+    /// Remembers what the password of an object was when it was last sent.
+    pub fn remember_password(&mut self, source: &str, password: Fingerprint) {
+        if let Some(row) = self.find(source) {
+            if self.passwords.len() <= row {
+                self.passwords.resize(row + 1, None);
+            }
+            if let Some(remembered) = self.passwords.get_mut(row) {
+                *remembered = Some(password);
+            }
+        }
     }
 
     /// How many are remembered.
@@ -265,12 +282,18 @@ impl Bindings {
         u32::try_from(position).ok().and_then(|row| self.times.get(&row)).copied().unwrap_or_default()
     }
 
+    /// What is remembered of the password of the entry at this position.
+    pub(crate) fn password(&self, position: usize) -> Option<Fingerprint> {
+        self.passwords.get(position).copied().flatten()
+    }
+
     /// The entry at this position.
     pub(crate) fn at(&self, position: usize) -> Binding {
         Binding {
             source: unpack(self.source.get(position)),
             target: self.target(position),
             times: self.times(position),
+            password: self.password(position),
         }
     }
 
@@ -293,7 +316,10 @@ impl PartialEq for Bindings {
                 let key = self.source.get(row);
                 let hash = hash(&other.hasher, key);
                 other.index.find(hash, |&at| other.source.get(at as usize) == key).is_some_and(|&at| {
-                    other.target.get(at as usize) == self.target.get(row) && other.times(at as usize) == self.times(row)
+                    let at = at as usize;
+                    other.target.get(at) == self.target.get(row)
+                        && other.times(at) == self.times(row)
+                        && other.password(at) == self.password(row)
                 })
             })
     }

@@ -9,6 +9,7 @@ pub use stored::{STATE_VERSION, StateError};
 use crate::applied::{Answer, Applied};
 use crate::capabilities::{Field, Fields};
 use crate::gate::{Approved, Judgement};
+use crate::password::Fingerprint;
 use crate::operation::{NO_ROW, Verb};
 use crate::plan::{Matches, Standing};
 use crate::snapshot::Counts;
@@ -50,6 +51,8 @@ struct Changes {
     suspended: HashSet<String>,
     restored: HashSet<String>,
     removed: HashSet<String>,
+    /// Passwords that the target took.
+    passwords: HashMap<String, Fingerprint>,
 }
 
 impl State {
@@ -148,6 +151,12 @@ impl State {
                 (row, true) => Some(plan.target().group(row as usize).id().to_owned()),
                 (row, false) => Some(plan.target().user(row as usize).id().to_owned()),
             };
+            if operation.fields.contains(Field::Password) && matches!(outcome.answer(), Answer::Done { .. }) {
+                let user = plan.source().user(operation.source as usize);
+                if let Some((key, password)) = plan.password_key.as_ref().zip(user.password()) {
+                    changes.passwords.insert(id.clone(), key.fingerprint(&id, password));
+                }
+            }
             match (operation.verb, outcome.answer()) {
                 (
                     Verb::CreateUser | Verb::CreateGroup,
@@ -245,7 +254,13 @@ fn next_bindings(
             Some(bound) => bound.as_deref().or(target),
             None => target,
         };
-        next.insert(source, target, times);
+        let remembered = old.find(source).and_then(|position| old.password(position));
+        let password = changes.passwords.get(source).copied().or(remembered);
+        if next.insert(source, target, times)
+            && let Some(password) = password
+        {
+            next.remember_password(source, password);
+        }
     };
     let mut unmatched = HashSet::new();
     for (source, &target) in (0_u32..).zip(&matches.target_of) {

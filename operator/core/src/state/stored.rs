@@ -1,6 +1,7 @@
 //! The state as bytes: gzip of JSON lines, a header and one line per binding.
 
 use super::{Binding, Bindings, SeenFields, State, Times};
+use crate::password::Fingerprint;
 use crate::snapshot::Counts;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use jiff::Timestamp;
@@ -73,9 +74,15 @@ struct Header {
     seen: SeenFields,
 }
 
-/// Source id, target id, suspended at, missing since (seconds).
+/// Source id, target id, suspended at, missing since (seconds), fingerprint of the password.
 #[derive(serde::Serialize, serde::Deserialize)]
-struct Line(String, Option<String>, Option<i64>, Option<i64>);
+struct Line(
+    String,
+    Option<String>,
+    Option<i64>,
+    Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<String>,
+);
 
 impl State {
     /// Writes the state, packed. The same state gives the same bytes.
@@ -93,9 +100,10 @@ impl State {
         for bindings in [&self.users, &self.groups] {
             let mut sorted: Vec<_> = bindings.iter().collect();
             sorted.sort_unstable_by(|a, b| a.source.cmp(&b.source));
-            for Binding { source, target, times } in sorted {
+            for Binding { source, target, times, password } in sorted {
                 let seconds = |time: Option<Timestamp>| time.map(Timestamp::as_second);
-                let line = Line(source, target, seconds(times.suspended_at), seconds(times.missing_since));
+                let password = password.map(Fingerprint::digits);
+                let line = Line(source, target, seconds(times.suspended_at), seconds(times.missing_since), password);
                 write_line(&mut out, &line)?;
             }
         }
@@ -116,7 +124,7 @@ impl State {
         let mut read = |count: usize| {
             let mut bindings = Bindings::with_capacity(count);
             for _ in 0..count {
-                let Line(source, target, suspended_at, missing_since) = parse(&mut input, &mut buffer)?;
+                let Line(source, target, suspended_at, missing_since, password) = parse(&mut input, &mut buffer)?;
                 let time = |seconds: Option<i64>| {
                     seconds
                         .map(Timestamp::from_second)
@@ -126,6 +134,10 @@ impl State {
                 let times = Times { suspended_at: time(suspended_at)?, missing_since: time(missing_since)? };
                 if !bindings.insert(&source, target.as_deref(), times) {
                     return Err(StateError::Damaged("an entry is there twice".to_owned()));
+                }
+                if let Some(digits) = password {
+                    let no_password = || StateError::Damaged("what is remembered of a password is no fingerprint".to_owned());
+                    bindings.remember_password(&source, Fingerprint::of_digits(&digits).ok_or_else(no_password)?);
                 }
             }
             Ok(bindings)

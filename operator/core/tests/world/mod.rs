@@ -8,6 +8,7 @@ use directory_sync_core::capabilities::{Capabilities, Field, Fields};
 use directory_sync_core::confirm::{self, ConfirmedPlan, Finding, Lookup};
 use directory_sync_core::gate::{Approval, Approved, ApprovedOperation};
 use directory_sync_core::operation::Verb;
+use directory_sync_core::password::{Password, PasswordScheme, UnusablePassword};
 use directory_sync_core::plan::{self, Plan};
 use directory_sync_core::read::{CompleteRead, Next, Read, ReadCaps, Side, SourceSide, TargetSide};
 use directory_sync_core::rules::Rules;
@@ -28,6 +29,8 @@ pub(crate) struct Person {
     pub(crate) active: bool,
     /// What a source cannot tell of this person.
     pub(crate) unknown: Fields,
+    /// Of a source: a value of `userPassword`. Of a target: what was last set, which it tells nobody.
+    pub(crate) password: String,
 }
 
 /// One group of either side; members by id.
@@ -82,6 +85,7 @@ pub(crate) fn capabilities() -> Capabilities {
         user_fields: Fields::of(Field::ALL),
         group_fields: Fields::of([Field::ExternalId, Field::Name, Field::Members]),
         attributes: BTreeSet::new(),
+        passwords: BTreeSet::from([PasswordScheme::Clear, PasswordScheme::Sha1]),
         nested_groups: true,
     }
 }
@@ -105,6 +109,7 @@ impl World {
                 org_unit: person.unit.clone(),
                 active: person.active,
                 unknown: person.unknown,
+                password: if person.mark.is_empty() { password(&person.password) } else { None },
                 ..UserRecord::default()
             };
             // Two entries with one id are two entries, as long as their names differ.
@@ -202,6 +207,7 @@ impl World {
                     unit: user.org_unit().to_owned(),
                     active: true,
                     unknown: Fields::NONE,
+                    password: set_password(operation).unwrap_or_default(),
                 });
                 return Some(id);
             }
@@ -218,9 +224,11 @@ impl World {
             }
             Verb::AdoptUser | Verb::UpdateUser | Verb::MoveUser => {
                 let (from, to) = (operation.source_user().unwrap(), operation.target_user().unwrap());
+                let password = set_password(operation);
                 let person = self.person(to.id()).unwrap();
                 for field in fields.iter() {
                     match field {
+                        Field::Password => person.password.clone_from(password.as_ref().unwrap()),
                         Field::ExternalId => from.id().clone_into(&mut person.mark),
                         Field::Email => from.address().clone_into(&mut person.address),
                         Field::DisplayName => from.display_name().clone_into(&mut person.name),
@@ -289,6 +297,16 @@ impl World {
     pub(crate) fn apply(&mut self, approved: Approved<'_>) -> Applied {
         Applied::of(approved.into_operations().map(|operation| self.send(operation)).collect())
     }
+}
+
+fn password(text: &str) -> Option<Result<Password, UnusablePassword>> {
+    (!text.is_empty()).then(|| Password::parse(text.as_bytes()))
+}
+
+/// The password that an operation sets.
+fn set_password(operation: &ApprovedOperation<'_>) -> Option<String> {
+    let password = operation.source_user()?.password().filter(|_| operation.fields().contains(Field::Password));
+    password.map(|password| password.expose().to_owned())
 }
 
 /// Plans with everything at its default.

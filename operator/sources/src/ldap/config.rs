@@ -261,6 +261,9 @@ impl LdapConfig {
                 return Err(LdapError::PlaintextRefused { url });
             }
         }
+        if self.user_mapping.has_password() && !ldaps && !self.tls.start_tls {
+            return Err(LdapError::PasswordsInClearText);
+        }
         if self.users.is_empty() {
             return Err(invalid("users", "no search is given; write at least one with a baseDN"));
         }

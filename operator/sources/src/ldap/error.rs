@@ -81,6 +81,12 @@ pub enum LdapError {
         /// The server.
         url: String,
     },
+    /// People's passwords would come over an unencrypted connection.
+    #[error(
+        "mapping.user.password is read over TLS only, and the connection is not encrypted; use ldaps:// or \
+         tls.startTLS, or remove it"
+    )]
+    PasswordsInClearText,
     /// The name of the server has no address.
     #[error("the host of {url} cannot be found ({}); check the name in urls and the cluster's DNS", words(source))]
     HostUnknown {
@@ -330,6 +336,7 @@ impl Classified for LdapError {
             | Self::FilterInvalid { .. }
             | Self::BaseInvalid { .. }
             | Self::PlaintextRefused { .. }
+            | Self::PasswordsInClearText
             | Self::AuthFailed { .. }
             | Self::ClientCertificateRefused { .. }
             | Self::DomainLeads { .. }
@@ -345,7 +352,7 @@ impl Classified for LdapError {
         match self {
             Self::Config { .. } | Self::BaseInvalid { .. } => "SourceInvalid",
             Self::FilterInvalid { .. } => "SourceFilterInvalid",
-            Self::PlaintextRefused { .. } => "SourcePlaintextRefused",
+            Self::PlaintextRefused { .. } | Self::PasswordsInClearText => "SourcePlaintextRefused",
             Self::HostUnknown { .. } | Self::DomainUnknown { .. } => "SourceHostUnknown",
             Self::DomainLeads { .. } => "SourceDomainLeadsAway",
             Self::GroupUnreadable { .. } => "SourceGroupUnreadable",

@@ -209,7 +209,7 @@ impl Client {
             Ok(response) => {
                 let status = response.status();
                 self.observer.request("scim", call.operation, status.as_str(), begun.elapsed());
-                self.take(response, place).await
+                self.take(response, place, call.body.and_then(password)).await
             }
             Err(error) => {
                 self.observer.request("scim", call.operation, "error", begun.elapsed());
@@ -222,7 +222,8 @@ impl Client {
         answer
     }
 
-    async fn take(&self, response: Response, url: String) -> Result<Reply, ScimError> {
+    /// `secret` is what must not be shown, should the service echo it.
+    async fn take(&self, response: Response, url: String, secret: Option<&str>) -> Result<Reply, ScimError> {
         let status = response.status();
         if status.is_redirection() {
             let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
@@ -243,14 +244,14 @@ impl Client {
         if !status.is_success() {
             // What stands in a refusal only explains it, so a body that cannot be read takes nothing away.
             let error = body.ok().and_then(|body| serde_json::from_slice::<Object>(&body).ok()).unwrap_or_default();
-            return Err(self.refusal(status, &error, retry_after.as_ref(), url));
+            return Err(self.refusal(status, &error, retry_after.as_ref(), url, secret));
         }
         let body = body?;
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Reply { body: Object::new(), location_id });
         }
         if let Some(media) = media.filter(|media| !media.contains("json")) {
-            let found = if media.contains("html") { "an HTML page".to_owned() } else { self.one_line(&media) };
+            let found = if media.contains("html") { "an HTML page".to_owned() } else { self.one_line(&media, secret) };
             return Err(ScimError::NotScim { url, found });
         }
         match serde_json::from_slice(&body) {
@@ -274,8 +275,15 @@ impl Client {
         }
     }
 
-    fn refusal(&self, status: StatusCode, error: &Object, retry_after: Option<&HeaderValue>, url: String) -> ScimError {
-        let mut detail = self.one_line(attribute::text(error, "detail"));
+    fn refusal(
+        &self,
+        status: StatusCode,
+        error: &Object,
+        retry_after: Option<&HeaderValue>,
+        url: String,
+        secret: Option<&str>,
+    ) -> ScimError {
+        let mut detail = self.one_line(attribute::text(error, "detail"), secret);
         if !detail.is_empty() {
             detail.insert_str(0, ": ");
         }
@@ -289,15 +297,19 @@ impl Client {
                 ScimError::ServerError { url, status, detail, wait }
             }
             status => {
-                let scim_type = self.one_line(attribute::text(error, "scimType"));
+                let scim_type = self.one_line(attribute::text(error, "scimType"), secret);
                 ScimError::Refused { url, status, scim_type, detail }
             }
         }
     }
 
-    /// What a service says, fit for a message: one line, cut short, without the token should it be echoed.
-    fn one_line(&self, text: &str) -> String {
-        let text = text.replace(self.token.expose_secret(), "[token]");
+    /// What a service says, fit for a message: one line, cut short, without the token or a password should it be
+    /// echoed.
+    fn one_line(&self, text: &str, secret: Option<&str>) -> String {
+        let mut text = text.replace(self.token.expose_secret(), "[token]");
+        if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
+            text = text.replace(secret, "[password]");
+        }
         let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
         let line = words.collect::<Vec<_>>().join(" ");
         match line.char_indices().nth(DETAIL_CAP) {
@@ -305,6 +317,15 @@ impl Client {
             None => line,
         }
     }
+}
+
+/// The password that a body sets, as a whole object or as a PATCH.
+fn password(body: &Value) -> Option<&str> {
+    let patched = || {
+        let operations = body.get("Operations")?.as_array()?;
+        operations.iter().find(|operation| operation["path"] == "password")?.get("value")?.as_str()
+    };
+    body.get("password").and_then(Value::as_str).or_else(patched)
 }
 
 fn headers(token: &SecretString) -> Option<HeaderMap> {
@@ -373,8 +394,18 @@ mod tests {
     #[test]
     fn what_a_service_says_is_shown_short_and_without_the_token() {
         let client = client("https://example.com", "hunter2").unwrap();
-        assert_eq!(client.one_line("bad\r\n token hunter2"), "bad token [token]");
-        assert_eq!(client.one_line(&"x".repeat(1000)).chars().count(), DETAIL_CAP + 1);
+        assert_eq!(client.one_line("bad\r\n token hunter2", None), "bad token [token]");
+        assert_eq!(client.one_line(&"x".repeat(1000), None).chars().count(), DETAIL_CAP + 1);
+    }
+
+    #[test]
+    fn a_password_that_a_service_echoes_is_not_shown() {
+        let client = client("https://example.com", "t0ken").unwrap();
+        let patch = serde_json::json!({"Operations": [{"op": "replace", "path": "password", "value": "s3cret"}]});
+        for body in [patch, serde_json::json!({"password": "s3cret"})] {
+            assert_eq!(client.one_line("s3cret is too short", password(&body)), "[password] is too short");
+        }
+        assert_eq!(password(&serde_json::json!({"userName": "ada"})), None);
     }
 
     #[test]

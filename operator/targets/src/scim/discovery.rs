@@ -5,6 +5,7 @@ use super::client::{Call, Client};
 use super::config::{PagingChoice, ScimConfig, UpdateChoice};
 use super::error::ScimError;
 use directory_sync_core::capabilities::{Capabilities, Field, Fields};
+use directory_sync_core::password::PasswordScheme;
 use std::collections::BTreeMap;
 
 pub(super) const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -49,6 +50,8 @@ pub(super) struct UserPlaces {
     pub display_name: bool,
     /// `active`.
     pub active: bool,
+    /// `password` (RFC 7643 §4.1.1): clear text, which goes over TLS only.
+    pub password: bool,
     /// Further attributes that the mapping uses: name, and the schema that holds it.
     pub attributes: BTreeMap<String, Holder>,
 }
@@ -132,6 +135,7 @@ impl Profile {
             (Field::DisplayName, user.display_name),
             (Field::Active, user.active),
             (Field::Attributes, !user.attributes.is_empty()),
+            (Field::Password, user.password),
         ];
         let group_fields = [
             (Field::ExternalId, true),
@@ -147,6 +151,7 @@ impl Profile {
             user_fields: present(&user_fields),
             group_fields: present(&group_fields),
             attributes: user.attributes.keys().cloned().collect(),
+            passwords: user.password.then_some(PasswordScheme::Clear).into_iter().collect(),
             nested_groups: self.nested_groups,
         }
     }
@@ -188,6 +193,7 @@ impl Schemas {
             formatted: known && has("name", Some("formatted")),
             display_name: has("displayName", None),
             active: has("active", None),
+            password: has("password", None) && config.url.scheme() == "https",
             attributes: config
                 .attributes
                 .iter()

@@ -195,6 +195,7 @@ mod tests {
             formatted: false,
             display_name: true,
             active: true,
+            password: true,
             attributes: BTreeMap::from([
                 ("department".to_owned(), Holder::Extension("urn:x:User".to_owned())),
                 ("title".to_owned(), Holder::Core),

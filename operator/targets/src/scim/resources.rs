@@ -8,6 +8,7 @@ use directory_sync_core::address;
 use directory_sync_core::capabilities::{Field, Fields};
 use directory_sync_core::gate::ApprovedOperation;
 use directory_sync_core::operation::Verb;
+use directory_sync_core::password::{Password, PasswordScheme};
 use directory_sync_core::snapshot::{Group, User};
 use serde_json::{Value, json};
 
@@ -25,6 +26,7 @@ pub(super) struct UserEdit<'w> {
     pub attributes: Option<Vec<(&'w str, &'w str)>>,
     pub add_aliases: Vec<&'w str>,
     pub remove_aliases: Vec<&'w str>,
+    pub password: Option<&'w Password>,
 }
 
 impl<'w> UserEdit<'w> {
@@ -41,6 +43,7 @@ impl<'w> UserEdit<'w> {
             attributes: has(Field::Attributes).then(|| user.attributes().collect()),
             add_aliases: if has(Field::Aliases) { user.aliases().collect() } else { Vec::new() },
             remove_aliases: Vec::new(),
+            password: user.password().filter(|_| has(Field::Password)),
         }
     }
 
@@ -93,6 +96,10 @@ impl<'w> UserEdit<'w> {
             self.active.filter(|&active| places.active && attribute::truth(object, "active").unwrap_or(true) != active)
         {
             put(object, "active", active.into());
+        }
+        // Services do not tell it, so that it always differs.
+        if let Some(password) = self.password.filter(|it| places.password && it.scheme() == PasswordScheme::Clear) {
+            put(object, "password", password.expose().into());
         }
         if let Some(attributes) = &self.attributes {
             for (name, holder) in &places.attributes {
@@ -311,6 +318,7 @@ mod tests {
             formatted: false,
             display_name: true,
             active: true,
+            password: true,
             attributes: BTreeMap::from([("department".to_owned(), Holder::Extension("urn:x:User".to_owned()))]),
         }
     }
