@@ -63,8 +63,7 @@ impl Scene {
             password: Some("userPassword".to_owned()),
             ..UserMappingSpec::default()
         });
-        let bind =
-            Bind::Simple { username: READER_DN.to_owned(), password: self.slapd.reader_password().clone() };
+        let bind = Bind::Simple { username: READER_DN.to_owned(), password: self.slapd.reader_password().clone() };
         LdapConfig {
             tls: Tls { ca_bundle: Some(self.authority.certificate_pem().to_owned()), ..Tls::default() },
             users: vec![Search {

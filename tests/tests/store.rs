@@ -64,6 +64,7 @@ async fn with_judgement<T>(people: &[&str], look: impl AsyncFnOnce(&Judgement<'_
         user_fields: Fields::of([Field::ExternalId, Field::Email, Field::Active]),
         group_fields: Fields::NONE,
         attributes: std::collections::BTreeSet::new(),
+        passwords: std::collections::BTreeSet::new(),
         nested_groups: false,
     };
     let (rules, state, now) = (Rules::default(), State::new(), Timestamp::now());

@@ -189,7 +189,7 @@ pub const SECTIONS: &[Section] = &[
             ),
             reason(
                 "ReferenceKeyUnusable",
-                "A Secret or ConfigMap lacks the key, or its value is empty or no text.",
+                "A Secret or ConfigMap lacks the key, or its value is empty, no text or too short.",
                 "Write the key; the message names it.",
             ),
             reason(
@@ -212,7 +212,8 @@ pub const SECTIONS: &[Section] = &[
             ),
             reason(
                 "SourcePlaintextRefused",
-                "The password would have gone over an unencrypted connection, so it was not sent.",
+                "The password of the account, or those of people, would have gone over an unencrypted connection, so \
+                 that nothing was sent or read.",
                 "Use `ldaps://` or StartTLS.",
             ),
             reason("SourceHostUnknown", "The server's name has no address.", "Check `urls` and the cluster's DNS."),

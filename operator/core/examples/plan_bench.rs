@@ -139,7 +139,7 @@ fn main() {
         user_fields: Fields::of(Field::ALL),
         group_fields: Fields::of([Field::ExternalId, Field::Name, Field::Members]),
         attributes: std::collections::BTreeSet::new(),
-        passwords: Default::default(),
+        passwords: std::collections::BTreeSet::new(),
         nested_groups: true,
     };
     let state =

@@ -15,46 +15,58 @@ const LENGTH_LIMIT: usize = 1024;
 /// How a password is written. The order is that of preference where an entry has several: what more targets take comes
 /// first.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, strum::Display,
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, strum::IntoStaticStr,
 )]
 pub enum PasswordScheme {
     /// As it is typed.
-    #[strum(to_string = "clear text")]
+    #[strum(serialize = "clear text")]
     Clear,
     /// `{CRYPT}$6$`: crypt(3) with SHA-512.
-    #[strum(to_string = "{{CRYPT}}$6$")]
+    #[strum(serialize = "{CRYPT}$6$")]
     CryptSha512,
     /// `{CRYPT}$5$`: crypt(3) with SHA-256.
-    #[strum(to_string = "{{CRYPT}}$5$")]
+    #[strum(serialize = "{CRYPT}$5$")]
     CryptSha256,
     /// `{CRYPT}$1$`: crypt(3) with MD5.
-    #[strum(to_string = "{{CRYPT}}$1$")]
+    #[strum(serialize = "{CRYPT}$1$")]
     CryptMd5,
     /// `{SHA}`: SHA-1 without salt, in base64 (RFC 2307 §5.3).
-    #[strum(to_string = "{{SHA}}")]
+    #[strum(serialize = "{SHA}")]
     Sha1,
     /// `{MD5}`: MD5 without salt, in base64 (RFC 2307 §5.3).
-    #[strum(to_string = "{{MD5}}")]
+    #[strum(serialize = "{MD5}")]
     Md5,
+}
+
+impl fmt::Display for PasswordScheme {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.into())
+    }
 }
 
 /// Why a value is no password that any target could be given.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, strum::Display,
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, strum::IntoStaticStr,
 )]
 pub enum UnusablePassword {
     /// `{SSHA}`: SHA-1 with a salt, which no target of today takes.
-    #[strum(to_string = "{{SSHA}}")]
+    #[strum(serialize = "{SSHA}")]
     SaltedSha1,
     /// `{SMD5}`: MD5 with a salt.
-    #[strum(to_string = "{{SMD5}}")]
+    #[strum(serialize = "{SMD5}")]
     SaltedMd5,
     /// Another scheme: `{PBKDF2}`, `{CRYPT}` with an algorithm that is not known, and the like.
-    #[strum(to_string = "an unknown scheme")]
+    #[strum(serialize = "an unknown scheme")]
     UnknownScheme,
     /// A value that does not have the form of its scheme, or is no text, empty or too long.
-    #[strum(to_string = "a malformed value")]
+    #[strum(serialize = "a malformed value")]
     Malformed,
+}
+
+impl fmt::Display for UnusablePassword {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.into())
+    }
 }
 
 /// One password, as the directory wrote it but for the name of its scheme.
@@ -163,12 +175,12 @@ fn crypt(text: &str) -> Result<PasswordScheme, UnusablePassword> {
     };
     let mut parts = text.split('$').skip(2).peekable();
     let rounds = parts.peek().and_then(|part| part.strip_prefix("rounds="));
-    let has_rounds = rounds.is_some_and(|rounds| !rounds.is_empty() && rounds.bytes().all(|byte| byte.is_ascii_digit()));
+    let has_rounds =
+        rounds.is_some_and(|rounds| !rounds.is_empty() && rounds.bytes().all(|byte| byte.is_ascii_digit()));
     if has_rounds && scheme != PasswordScheme::CryptMd5 {
         parts.next();
     }
-    let in_alphabet =
-        |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/'));
+    let in_alphabet = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/'));
     match (parts.next(), parts.next(), parts.next()) {
         (Some(salt), Some(hash), None) if in_alphabet(salt) && in_alphabet(hash) && hash.len() == length => Ok(scheme),
         // A lock (`!`) before the hash leaves no hash of this form.
@@ -209,7 +221,10 @@ impl Fingerprint {
 
 /// The key is too short to keep anybody from trying passwords against a fingerprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it has {found} bytes and needs at least {}; make one with `openssl rand -base64 32`", FingerprintKey::SHORTEST)]
+#[error(
+    "it has {found} bytes and needs at least {}; make one with `openssl rand -base64 32`",
+    FingerprintKey::SHORTEST
+)]
 pub struct KeyTooShort {
     /// How many bytes it has.
     pub found: usize,

@@ -125,7 +125,7 @@ mod tests {
             user_fields: Fields::of(Field::ALL),
             group_fields: Fields::of(Field::ALL),
             attributes: ["title".to_owned()].into(),
-            passwords: Default::default(),
+            passwords: std::collections::BTreeSet::new(),
             nested_groups: true,
         };
         let compared = managed(&spec(&api::Mapping::default())).unwrap().narrow(&everything);

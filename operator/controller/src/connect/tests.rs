@@ -78,7 +78,12 @@ async fn passwords_are_remembered_under_the_key_of_the_secret() {
 
 #[tokio::test]
 async fn passwords_go_nowhere_without_tls() {
-    let stored = Stored([complete().0, BTreeMap::from([("fingerprints", BTreeMap::from([("key", "long enough for tests")]))])].into_iter().flatten().collect());
+    let stored = Stored(
+        [complete().0, BTreeMap::from([("fingerprints", BTreeMap::from([("key", "long enough for tests")]))])]
+            .into_iter()
+            .flatten()
+            .collect(),
+    );
     let mut to_plain = with_passwords();
     let scim = to_plain.target.scim.as_mut().unwrap();
     scim.url = "http://app.example.com/scim/v2".to_owned();

@@ -376,7 +376,8 @@ mod tests {
         assert!(error(&by_name).starts_with("user.displayName: `USERPASSWORD;x-new` holds passwords"));
         let computed = UserMappingSpec { org_unit: Some(cel("entry.unicodePwd[0]")), ..minimal() };
         assert!(error(&computed).starts_with("user.orgUnit: `unicodePwd` holds passwords"));
-        let twice = UserMappingSpec { password: Some("title".to_owned()), org_unit: Some(attribute("title")), ..minimal() };
+        let twice =
+            UserMappingSpec { password: Some("title".to_owned()), org_unit: Some(attribute("title")), ..minimal() };
         assert!(error(&twice).contains("`title` holds passwords"));
     }
 

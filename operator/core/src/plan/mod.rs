@@ -27,8 +27,8 @@ pub use warning::{SAMPLES, Warning, WarningKind, Warnings};
 
 use crate::capabilities::Capabilities;
 use crate::operation::{Kind, Operation};
-use crate::read::{CompleteRead, SourceSide, TargetSide};
 use crate::password::FingerprintKey;
+use crate::read::{CompleteRead, SourceSide, TargetSide};
 use crate::rules::Rules;
 use crate::snapshot::{Counts, Snapshot};
 use crate::state::{Bindings, SeenFields, State};

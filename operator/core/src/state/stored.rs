@@ -136,7 +136,8 @@ impl State {
                     return Err(StateError::Damaged("an entry is there twice".to_owned()));
                 }
                 if let Some(digits) = password {
-                    let no_password = || StateError::Damaged("what is remembered of a password is no fingerprint".to_owned());
+                    let no_password =
+                        || StateError::Damaged("what is remembered of a password is no fingerprint".to_owned());
                     bindings.remember_password(&source, Fingerprint::of_digits(&digits).ok_or_else(no_password)?);
                 }
             }
