@@ -121,7 +121,9 @@ async fn what_is_hostile_in_googles_place_gets_an_ordinary_error_and_others_go_o
 
     let token = json!({ "token": elsewhere.token().expose_secret() });
     scene
-        .apply(json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "elsewhere" }, "stringData": token }))
+        .apply(
+            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "elsewhere" }, "stringData": token }),
+        )
         .await?;
     let (ended, runs) = (CancellationToken::new(), AtomicUsize::new(0));
     let others = async {
@@ -165,7 +167,7 @@ async fn what_is_hostile_in_googles_place_gets_an_ordinary_error_and_others_go_o
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_cannot_be_used_is_told_of_the_source() -> Result<()> {
-    let scene = Scene::new("bad-google-key", 0).await?;
+    let scene = Scene::new("bad-google-key", 1).await?;
     let google = google().await?;
     let mut secret = key(&google);
     secret["stringData"]["key.json"] = json!("canary");

@@ -128,6 +128,22 @@ async fn a_body_that_drips_in_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn whoever_waits_at_a_terminal_waits_within_a_bound() {
+    let (directory, _) = company().await;
+    let body = json!({ "kind": "admin#directory#users" }).to_string().into_bytes();
+    directory.fail(move |request| {
+        request.path.contains("/users").then(|| Fault::Drip(body.clone(), Duration::from_secs(1)))
+    });
+    let mut config = config(&directory);
+    config.timeouts = Timeouts { request: Duration::from_secs(30), read: Duration::from_millis(300) };
+    let source = GoogleSource::new(config).unwrap();
+    let begun = Instant::now();
+    assert_eq!(source.describe().await.unwrap_err().reason(), "SourceTimedOut");
+    assert_eq!(source.find("ada@example.com").await.unwrap_err().reason(), "SourceTimedOut");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
 async fn a_body_that_is_cut_short_is_an_incomplete_read() {
     let half = br#"{"kind":"admin#directory#users","users":[{"id":"1"#.to_vec();
     for fault in [Fault::CutShort(half.clone()), Fault::Body(200, "application/json", half.clone())] {

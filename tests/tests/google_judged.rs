@@ -16,7 +16,7 @@ use directory_sync_core::snapshot::{Group, MemberKind, Snapshot};
 use directory_sync_sources::Source;
 use directory_sync_sources::google::{Credentials, GoogleConfig, GoogleSource, Groups};
 use directory_sync_tests::google_directory::{
-    CUSTOMER, ClientLibrary, Discovery, FURTHER_SCOPES, GoogleDirectory, PROVIDER, SCOPES, WORKLOAD_TOKEN,
+    CUSTOMER, ClientLibrary, Discovery, FURTHER_SCOPES, Fault, GoogleDirectory, PROVIDER, SCOPES, WORKLOAD_TOKEN,
 };
 use directory_sync_tests::peers::tls::{CertificateAuthority, ServerCertificate};
 use google::{addresses, company, config, done_by_google, read, run, user_mapping};
@@ -316,6 +316,18 @@ fn every_field_that_google_has_can_be_mapped_and_no_other() {
         };
         assert_eq!(GoogleSource::new(config).is_ok(), !useless.contains(&field), "{field}");
     }
+}
+
+#[tokio::test]
+async fn what_is_asked_is_judged_also_where_the_answer_will_fail() {
+    let (directory, ..) = company().await;
+    directory.fail(|_| Some(Fault::Endless));
+    let url = format!("{}/admin/directory/v1/users?customer=my_customer&page_token=x", directory.url());
+    let answer = reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 400);
+    assert!(answer.text().await.unwrap().contains("has no parameter page_token"));
+    let ends = std::panic::AssertUnwindSafe(move || drop(directory));
+    assert!(std::panic::catch_unwind(ends).is_err(), "the test of such a request fails");
 }
 
 #[test]

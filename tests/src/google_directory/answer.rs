@@ -19,6 +19,10 @@ type Answer = (u16, Value);
 pub(super) fn answer(shared: &Arc<Shared>, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Response {
     let mut world = shared.world();
     let request = record(&mut world, method, uri, headers, body);
+    // No part of the API, and asked for to look at the connection.
+    if request.path == "/" {
+        return fault::json(404, &Value::Null);
+    }
     // What is asked has to be as documented also where the answer will not be.
     if let Err((status, body)) = judged_request(shared, &mut world, &request) {
         return fault::json(status, &body);

@@ -218,7 +218,9 @@ pub(super) fn org_units(tenant: &Tenant) -> Value {
         .users
         .iter()
         .filter_map(|user| user["orgUnitPath"].as_str())
-        .flat_map(|path| path.char_indices().skip(1).filter(|&(_, c)| c == '/').map(|(at, _)| &path[..at]).chain([path]))
+        .flat_map(|path| {
+            path.char_indices().skip(1).filter(|&(_, c)| c == '/').map(|(at, _)| &path[..at]).chain([path])
+        })
         .filter(|path| path.len() > 1)
         .collect();
     let unit = |path: &str| {

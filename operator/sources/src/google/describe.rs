@@ -91,7 +91,10 @@ pub(super) async fn describe(directory: &Directory, config: &GoogleConfig) -> Re
     let pages = format!("at most {} users, {} groups and {} members a page", USERS.most, GROUPS.most, MEMBERS.most);
     facts.extend([
         Fact { name: "page", value: format!("{} users on the first page, {more}", page.items.len()) },
-        Fact { name: "limits", value: format!("{pages}; Google allows an administrator and a project 2,400 requests a minute") },
+        Fact {
+            name: "limits",
+            value: format!("{pages}; Google allows an administrator and a project 2,400 requests a minute"),
+        },
         Fact { name: "pace", value: format!("{} requests a second at most", config.requests_per_second) },
     ]);
     if let Some(domain) = &config.domain {
@@ -130,8 +133,7 @@ fn named_of(object: &Object) -> Named {
         note.push_str(" (not verified)");
     }
     let aliases = object.get("domainAliases").and_then(Value::as_array).into_iter().flatten();
-    let aliases: Vec<&str> =
-        aliases.filter_map(|alias| alias.get("domainAliasName")?.as_str()).take(SHOWN).collect();
+    let aliases: Vec<&str> = aliases.filter_map(|alias| alias.get("domainAliasName")?.as_str()).take(SHOWN).collect();
     if !aliases.is_empty() {
         let _ = write!(note, " (also {})", aliases.join(", "));
     }

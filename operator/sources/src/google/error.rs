@@ -272,7 +272,9 @@ pub enum GoogleError {
         found: String,
     },
     /// A member of a group of whom it cannot be told who that is.
-    #[error("Google names a member of group {group} of whom it cannot be told who that is; look at that group in the admin console")]
+    #[error(
+        "Google names a member of group {group} of whom it cannot be told who that is; look at that group in the admin console"
+    )]
     MemberUnclear {
         /// The group.
         group: String,
@@ -308,11 +310,9 @@ impl Classified for GoogleError {
     fn disposition(&self) -> Disposition {
         match self {
             // Mended in the resource or its Secret.
-            Self::Config { .. }
-            | Self::PlaintextRefused { .. }
-            | Self::BadCa { .. }
-            | Self::NoTls { .. }
-            | Self::KeyUnusable { .. } => Disposition::Stall,
+            Self::Config { .. } | Self::PlaintextRefused { .. } | Self::BadCa { .. } | Self::KeyUnusable { .. } => {
+                Disposition::Stall
+            }
             Self::RateLimited { wait: Some(wait), .. } | Self::ServerError { wait: Some(wait), .. } => {
                 Disposition::Wait(*wait)
             }

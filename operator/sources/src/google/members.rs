@@ -83,8 +83,5 @@ impl<'d> MemberReader<'d> {
 
 /// Whether it cannot be told who the members of this one group are, which says nothing about the rest of the read.
 pub(super) fn are_withheld(error: &GoogleError) -> bool {
-    matches!(
-        error,
-        GoogleError::NotFound { .. } | GoogleError::Forbidden { .. } | GoogleError::MemberUnclear { .. }
-    )
+    matches!(error, GoogleError::NotFound { .. } | GoogleError::Forbidden { .. } | GoogleError::MemberUnclear { .. })
 }

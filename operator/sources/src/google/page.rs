@@ -46,11 +46,7 @@ impl<T: Kept> Page<T> {
     ///
     /// Only what was asked for is taken: another field could be a list whose name was damaged, and then everybody in it
     /// would be missing.
-    pub(super) fn of(
-        text: &[u8],
-        list: List,
-        keep: impl FnMut(Object) -> Result<T, String>,
-    ) -> Result<Self, String> {
+    pub(super) fn of(text: &[u8], list: List, keep: impl FnMut(Object) -> Result<T, String>) -> Result<Self, String> {
         let page = whole(text, Envelope { list, keep })?;
         match page.kind {
             Some(kind) if kind == list.kind => {}
@@ -170,7 +166,11 @@ impl<'de, T: Kept, F: FnMut(Object) -> Result<T, String>> DeserializeSeed<'de> f
         let name = self.list.name;
         deserializer.deserialize_seq(self).map_err(|error| {
             // What is expected is a list; what came instead may be long and personal.
-            if error.to_string().starts_with("invalid type") { D::Error::custom(format!("{name} that is no list")) } else { error }
+            if error.to_string().starts_with("invalid type") {
+                D::Error::custom(format!("{name} that is no list"))
+            } else {
+                error
+            }
         })
     }
 }

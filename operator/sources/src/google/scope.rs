@@ -74,11 +74,7 @@ impl Scope {
 }
 
 /// A group by its address, or by its id where it is `nested` in another.
-async fn read_group(
-    reader: &MemberReader<'_>,
-    key: String,
-    nested: bool,
-) -> Result<(Entry, Members), GoogleError> {
+async fn read_group(reader: &MemberReader<'_>, key: String, nested: bool) -> Result<(Entry, Members), GoogleError> {
     let unknown = |cause: GoogleError| GoogleError::ScopeUnknown { group: key.clone(), cause: Box::new(cause) };
     let group = reader.directory.group(&key).await.map_err(unknown)?;
     // Google's lists lag behind each other: whatever does not exist now may have been deleted, or created, just now.
