@@ -5,62 +5,24 @@
 #[path = "google/mod.rs"]
 mod google;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use base64::Engine;
 use directory_sync_api::DirectorySync;
 use directory_sync_api::admission::admit;
 use directory_sync_controller::connect::{Kind, ReferenceError, Referenced, References, Versions, connect};
-use directory_sync_core::Disposition;
 use directory_sync_core::confirm::{Finding, Lookup};
-use directory_sync_core::disposition::Classified;
 use directory_sync_core::mapping::Value as From;
-use directory_sync_core::snapshot::{Group, MemberKind, Snapshot, User};
+use directory_sync_core::snapshot::User;
 use directory_sync_sources::Source;
-use directory_sync_sources::google::{Credentials, GoogleConfig, GoogleSource, Groups};
+use directory_sync_sources::google::{GoogleConfig, GoogleSource, Groups};
 use directory_sync_targets::Unobserved;
-use directory_sync_tests::google_directory::{
-    CUSTOMER, ClientLibrary, Discovery, GoogleDirectory, PROVIDER, SCOPES, Tenant, WORKLOAD_TOKEN,
-};
-use google::{addresses, config, members, read, user_mapping, user_mapping_spec};
+use directory_sync_tests::google_directory::{CUSTOMER, SCOPES};
+use google::{addresses, company, config, members, read, user_mapping_spec};
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-/// 7 people and 3 groups, read 3 at a time.
-async fn company() -> (GoogleDirectory, Vec<String>, Vec<String>) {
-    let mut tenant = Tenant::with_administrator();
-    let people: Vec<String> = ["ada", "bob", "cy", "dee", "eve", "fay"]
-        .iter()
-        .map(|name| tenant.user(&format!("{name}@example.com"), json!({ "orgUnitPath": "/Staff" })))
-        .collect();
-    let groups: Vec<String> =
-        ["staff", "board", "empty"].iter().map(|name| tenant.group(&format!("{name}@example.com"))).collect();
-    tenant.join(&groups[0], &[&people[0], &people[1], &people[2], &people[3], &groups[1]]);
-    tenant.join(&groups[1], &[&people[4]]);
-    let directory = GoogleDirectory::start(tenant).await.unwrap();
-    directory.page_by(3);
-    (directory, people, groups)
-}
-
-/// What Google says about the Directory API.
-fn discovery() -> Discovery {
-    let documents = ClientLibrary::installed().unwrap().documents().unwrap();
-    Discovery::read(&documents, "admin.directory_v1").unwrap()
-}
-
-/// Ids of the members of a group.
-fn member_ids<'s>(snapshot: &'s Snapshot, group: &Group<'s>) -> BTreeSet<&'s str> {
-    let id = |member| match member {
-        MemberKind::User(row) => snapshot.user(row).id(),
-        MemberKind::Group(row) => snapshot.group(row).id(),
-    };
-    group.members().iter().map(|member| id(member.kind())).collect()
-}
-
-fn decoded(text: &str) -> Vec<u8> {
-    base64::engine::general_purpose::STANDARD.decode(text).unwrap()
-}
 
 #[tokio::test]
 async fn people_groups_and_members_are_read_page_by_page() {
@@ -84,66 +46,22 @@ async fn people_groups_and_members_are_read_page_by_page() {
 }
 
 #[tokio::test]
-async fn googles_own_client_library_reads_the_same() {
-    let (directory, people, _) = company().await;
-    directory.change(|tenant| {
-        tenant.user_mut(&people[1]).unwrap()["customSchemas"] = json!({ "Employment": { "costCenter": "CC-7" } });
-    });
-    let argument = json!({
-        "base": format!("{}/", directory.url()),
-        "key_file": directory.key_file().unwrap(),
-        "admin": "admin@example.com",
-        "scopes": SCOPES,
-        "schema": "Employment",
-        "missing": "199999999999999999999",
-    });
-    let library = directory.library().clone();
-    let theirs = tokio::task::spawn_blocking(move || library.run("read", &argument)).await.unwrap().unwrap();
-    let mut config = config(&directory);
-    config.user_mapping = user_mapping(&[("costCenter", "customSchemas.Employment.costCenter")]);
-    let ours = read(&config).await.unwrap();
-    let snapshot = ours.snapshot();
-
-    assert_eq!(theirs["userPages"], 3);
-    assert_eq!(theirs["absence"], json!([404, "notFound"]));
-    let users: BTreeMap<_, _> =
-        snapshot.users().map(|user| (user.id().to_owned(), user.address().to_owned())).collect();
-    let their_users: BTreeMap<String, String> = theirs["users"]
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(id, user)| (id.clone(), user["primaryEmail"].as_str().unwrap().to_owned()))
-        .collect();
-    assert_eq!(users, their_users);
-    assert_eq!(theirs["users"][&people[1]]["customSchemas"]["Employment"]["costCenter"], "CC-7");
-    let bob = snapshot.users().find(|user| user.id() == people[1]).unwrap();
-    assert_eq!(bob.attributes().collect::<Vec<_>>(), [("costCenter", "CC-7")]);
-    for group in snapshot.groups() {
-        assert_eq!(theirs["groups"][group.id()], group.address());
-        let theirs: BTreeSet<&str> =
-            theirs["members"][group.id()].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
-        assert_eq!(member_ids(snapshot, &group), theirs);
-    }
-}
-
-#[tokio::test]
-async fn an_assertion_is_one_by_the_rules_of_googles_own_library() {
+async fn resources_of_one_project_and_administrator_share_one_pace() {
     let (directory, ..) = company().await;
-    read(&config(&directory)).await.unwrap();
-    let asked = directory.received().into_iter().find(|request| request.path == "/token").unwrap();
-    let form: BTreeMap<String, String> = url_form(&asked.body);
-    let audience = format!("{}/token", directory.url());
-    let argument = json!({
-        "assertion": form["assertion"], "public_key": directory.key().unwrap().1, "audience": audience,
-    });
-    let library = directory.library().clone();
-    let claims = tokio::task::spawn_blocking(move || library.run("verify", &argument)).await.unwrap().unwrap();
-    assert_eq!((&claims["sub"], &claims["scope"]), (&json!("admin@example.com"), &json!(SCOPES.join(" "))));
-    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3600);
-}
-
-fn url_form(body: &str) -> BTreeMap<String, String> {
-    reqwest::Url::parse(&format!("http://x/?{body}")).unwrap().query_pairs().into_owned().collect()
+    let slow = GoogleConfig { requests_per_second: NonZeroU32::new(10).unwrap(), ..config(&directory) };
+    let other = GoogleConfig { requests_per_second: NonZeroU32::new(11).unwrap(), ..config(&directory) };
+    let sources = [&slow, &slow, &slow].map(|config| GoogleSource::new(config.clone()).unwrap());
+    let begun = Instant::now();
+    for read in futures::future::join_all(sources.iter().map(GoogleSource::read_all)).await {
+        read.unwrap();
+    }
+    // 8 requests each; the first 10 go out at once.
+    let asked = directory.received().iter().filter(|request| request.path != "/token").count();
+    let least = Duration::from_millis(100) * u32::try_from(asked - 10).unwrap();
+    assert!(asked > 20 && begun.elapsed() >= least.mul_f64(0.9), "{asked} requests in {:?}", begun.elapsed());
+    let begun = Instant::now();
+    GoogleSource::new(other).unwrap().read_all().await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(1), "another rate is another pace");
 }
 
 #[tokio::test]
@@ -155,62 +73,6 @@ async fn many_requests_share_one_token_and_every_scope_is_to_read() {
     directory.delegate(&SCOPES[..1]);
     let without_groups = GoogleConfig { groups: None, ..config(&directory) };
     assert_eq!(read(&without_groups).await.unwrap().snapshot().group_count(), 0);
-}
-
-#[tokio::test]
-async fn a_key_in_pkcs12_serves_as_well_with_googles_password_and_with_another() {
-    let (directory, ..) = company().await;
-    for password in ["notasecret", "open sesame"] {
-        let argument = json!({ "private_key": directory.key().unwrap().0, "password": password });
-        let library = directory.library().clone();
-        let file = tokio::task::spawn_blocking(move || library.run("p12", &argument)).await.unwrap().unwrap();
-        let file = decoded(file.as_str().unwrap());
-        let with = |password: &str| GoogleConfig {
-            credentials: Credentials::P12Key {
-                file: file.clone().into(),
-                password: password.into(),
-                service_account: directory.service_account(),
-            },
-            ..config(&directory)
-        };
-        assert_eq!(read(&with(password)).await.unwrap().snapshot().user_count(), 7);
-        let wrong = GoogleSource::new(with("wrong")).unwrap_err();
-        assert_eq!((wrong.reason(), wrong.disposition()), ("SourceKeyInvalid", Disposition::Stall));
-    }
-}
-
-#[tokio::test]
-async fn a_workload_reads_without_a_key() {
-    let (directory, ..) = company().await;
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), format!("{WORKLOAD_TOKEN}\n")).unwrap();
-    let workload = |provider: &str| GoogleConfig {
-        credentials: Credentials::Workload {
-            token_file: file.path().to_owned(),
-            provider: provider.to_owned(),
-            service_account: directory.service_account(),
-        },
-        ..config(&directory)
-    };
-    assert_eq!(read(&workload(PROVIDER)).await.unwrap().snapshot().user_count(), 7);
-
-    let error = read(&workload("//iam.googleapis.com/another")).await.unwrap_err();
-    assert_eq!(error.reason(), "SourceAuthFailed");
-    assert!(error.to_string().contains("check provider"), "{error}");
-    let elsewhere = GoogleConfig {
-        credentials: Credentials::Workload {
-            token_file: file.path().to_owned(),
-            provider: PROVIDER.to_owned(),
-            service_account: "other@simulated.iam.gserviceaccount.com".to_owned(),
-        },
-        ..config(&directory)
-    };
-    let error = read(&elsewhere).await.unwrap_err();
-    assert_eq!(error.reason(), "SourceDelegationMissing");
-    assert!(error.to_string().contains("roles/iam.serviceAccountTokenCreator"), "{error}");
-    std::fs::remove_file(file.path()).unwrap();
-    let error = read(&workload(PROVIDER)).await.unwrap_err();
-    assert_eq!((error.reason(), error.disposition()), ("SourceTokenFileUnreadable", Disposition::Retry));
 }
 
 #[tokio::test]
@@ -253,51 +115,6 @@ async fn custom_schemas_and_lists_are_mapped_as_they_are_and_by_expressions() {
     // Only the schema that is mapped is asked for.
     let asked = directory.received().into_iter().find(|request| request.path.ends_with("/users")).unwrap();
     assert_eq!((&*asked.query["projection"], &*asked.query["customFieldMask"]), ("custom", "Employment"));
-}
-
-#[test]
-fn every_field_that_google_has_can_be_mapped_and_no_other() {
-    let discovery = discovery();
-    // What is written and never read, or says nothing about the person.
-    let useless = ["hashFunction", "kind", "password", "thumbnailPhotoEtag"];
-    for field in discovery.fields("User") {
-        let path = match field {
-            "customSchemas" => "customSchemas.A.b",
-            "name" => "name.fullName",
-            field => field,
-        };
-        let config = GoogleConfig {
-            user_mapping: user_mapping(&[("x", path)]),
-            ..google::config_for("http://127.0.0.1:1", &google::key_file())
-        };
-        assert_eq!(GoogleSource::new(config).is_ok(), !useless.contains(&field), "{field}");
-    }
-}
-
-#[test]
-fn the_judge_refuses_what_google_does_not_document() {
-    let discovery = discovery();
-    let list = discovery.method("GET", "/admin/directory/v1/users").unwrap();
-    let query = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
-    for (name, value, sound) in [
-        ("maxResults", "500", true),
-        ("maxResults", "501", false),
-        ("projection", "all", false),
-        ("page_token", "x", false),
-        ("fields", "kind", true),
-    ] {
-        assert_eq!(discovery.judge_query(&list, &query(name, value)).is_ok(), sound, "{name}={value}");
-    }
-    for (answer, sound) in [
-        (json!({ "kind": "admin#directory#users", "users": [{ "id": "1", "suspended": true }] }), true),
-        (json!({ "users": [{ "id": 1 }] }), false),
-        (json!({ "users": [{ "mail": "a@example.com" }] }), false),
-        (json!({ "people": [] }), false),
-    ] {
-        assert_eq!(discovery.judge_answer(&list, &answer).is_ok(), sound, "{answer}");
-    }
-    assert!(discovery.masked(&list, &json!({}), "users(id,mail)").is_err());
-    assert!(discovery.method("GET", "/admin/directory/v1/people").is_err());
 }
 
 #[tokio::test]

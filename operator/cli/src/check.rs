@@ -63,7 +63,7 @@ pub async fn check(arguments: &CheckArguments) -> Result<ExitCode> {
 fn in_words(check: &Check) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: &str| {
-        let _ = writeln!(text, "{name:<10}{value}");
+        let _ = writeln!(text, "{name:<11}{value}");
     };
     let source = &check.source;
     row("server", &source.server);
@@ -73,7 +73,7 @@ fn in_words(check: &Check) -> String {
         row("TLS", &format!("{}, vouched for by an authority {authority}", encryption.protocol));
         row("", &format!("certificate of {}, by {}", encryption.subject, encryption.issuer));
         row("", &format!("valid until {}", encryption.valid_until));
-    } else if source.server.starts_with("ldap") {
+    } else if source.server.starts_with("ldap") || source.server.starts_with("http:") {
         row("TLS", "none: everything is sent in clear text");
     }
     for fact in &source.facts {

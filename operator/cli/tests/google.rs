@@ -5,7 +5,7 @@
 use std::process::Output;
 
 use assert_cmd::Command;
-use directory_sync_tests::google_directory::{GoogleDirectory, SCOPES, Tenant};
+use directory_sync_tests::google_directory::{FURTHER_SCOPES, GoogleDirectory, SCOPES, Tenant};
 use directory_sync_tests::peers::scim2_server::{Scim2Server, Scim2ServerOptions};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -101,11 +101,21 @@ async fn google_says_whose_directory_it_is_and_where_somebody_is_left_out() {
     let output = run(&google, &scim, &key(), &["source", "check"]);
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{shown}{}", String::from_utf8_lossy(&output.stderr));
-    for part in
-        ["Google Workspace", "admin@example.com, by a key of the service account", "2 read, 2 mapped", "customer"]
-    {
+    for part in [
+        "Google Workspace",
+        "admin@example.com, by a key of the service account",
+        "2 read, 2 mapped",
+        "customer",
+        "none: everything is sent in clear text",
+        "at most 500 users, 200 groups and 200 members a page",
+        "30 requests a second at most",
+        "not shown, which is no failure; to see them here, grant the scope https://www.googleapis.com/auth/admin.directory.domain.readonly",
+    ] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
+    google.delegate_also(&FURTHER_SCOPES);
+    let shown = String::from_utf8(run(&google, &scim, &key(), &["source", "check"]).stdout).unwrap();
+    assert!(shown.contains("example.com (primary)") && shown.contains("org units  none"), "{shown}");
     let said = |who: &str| String::from_utf8(run(&google, &scim, &key(), &["explain", who]).stdout).unwrap();
     assert!(said("ada@example.com").contains("create user ada@example.com"));
     let eve = said("eve@example.com");

@@ -19,19 +19,35 @@ type Answer = (u16, Value);
 pub(super) fn answer(shared: &Arc<Shared>, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Response {
     let mut world = shared.world();
     let request = record(&mut world, method, uri, headers, body);
+    // No part of the API, and asked for to look at the connection.
+    if request.path == "/" {
+        return fault::json(404, &Value::Null);
+    }
+    // What is asked has to be as documented also where the answer will not be.
+    if let Err((status, body)) = judged_request(shared, &mut world, &request) {
+        return fault::json(status, &body);
+    }
     if let Some(fault) = world.faults.clone().and_then(|faults| faults(&request)) {
         if matches!(fault, Fault::Unauthorized) {
             world.grants.remove(&request.token);
         }
+        if let Fault::Damaged(damage) = fault {
+            let (status, body) = answered(shared, &mut world, &request);
+            return fault::respond(Fault::Body(status, "application/json", damage.of(&body)));
+        }
         return fault::respond(fault);
     }
-    let (status, body) = match request.path.as_str() {
-        "/token" => token(shared, &mut world, &request),
-        "/v1/token" => exchange(shared, &mut world, &request),
-        path if path.starts_with("/v1/") => sign(shared, &mut world, &request),
-        _ => directory(shared, &mut world, &request),
-    };
+    let (status, body) = answered(shared, &mut world, &request);
     fault::json(status, &body)
+}
+
+fn answered(shared: &Shared, world: &mut World, request: &Request) -> Answer {
+    match request.path.as_str() {
+        "/token" => token(world, request),
+        "/v1/token" => exchange(shared, world, request),
+        path if path.starts_with("/v1/") => sign(shared, world, request),
+        _ => directory(shared, world, request),
+    }
 }
 
 fn record(world: &mut World, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Request {
@@ -60,9 +76,10 @@ fn pairs(text: &str) -> BTreeMap<String, String> {
 }
 
 /// `POST /token`: an assertion for a token (RFC 7523).
-fn token(shared: &Shared, world: &mut World, request: &Request) -> Answer {
+fn token(world: &mut World, request: &Request) -> Answer {
     // Google's client library asserts for Google's own address wherever it asks.
-    let audiences = [format!("{}/token", shared.base), "https://oauth2.googleapis.com/token".to_owned()];
+    let mut audiences = vec!["https://oauth2.googleapis.com/token".to_owned()];
+    audiences.extend(world.names.iter().map(|base| format!("{base}/token")));
     let tenant = &world.tenant;
     let is_user = |address: &str| tenant.find_user(address).is_some();
     match world.account.grant(&pairs(&request.body), &audiences, &world.delegated, is_user) {
@@ -78,10 +95,7 @@ fn token(shared: &Shared, world: &mut World, request: &Request) -> Answer {
 
 /// `sts.token`: a workload's token for one of Google's (RFC 8693).
 fn exchange(shared: &Shared, world: &mut World, request: &Request) -> Answer {
-    let asked: Value = serde_json::from_str(&request.body).unwrap_or_default();
-    if let Err(answer) = judged_request(&shared.exchange, world, request, &asked) {
-        return answer;
-    }
+    let asked = exchange_body(&request.body);
     if asked["subjectToken"] != WORKLOAD_TOKEN || asked["audience"] != PROVIDER {
         let description = "The audience in ID Token does not match the expected audience.";
         return (400, json!({ "error": "invalid_grant", "error_description": description }));
@@ -98,9 +112,6 @@ fn exchange(shared: &Shared, world: &mut World, request: &Request) -> Answer {
 /// `iamcredentials.projects.serviceAccounts.signJwt`.
 fn sign(shared: &Shared, world: &mut World, request: &Request) -> Answer {
     let asked: Value = serde_json::from_str(&request.body).unwrap_or_default();
-    if let Err(answer) = judged_request(&shared.iam_credentials, world, request, &asked) {
-        return answer;
-    }
     let account = request.path.rsplit('/').next().and_then(|last| last.strip_suffix(":signJwt"));
     if request.token != "canary-federated" || account != Some(world.account.email.as_str()) {
         let message = "Permission 'iam.serviceAccounts.signJwt' denied on resource (or it may not exist).";
@@ -117,9 +128,6 @@ fn sign(shared: &Shared, world: &mut World, request: &Request) -> Answer {
 
 /// The Directory API.
 fn directory(shared: &Shared, world: &mut World, request: &Request) -> Answer {
-    if let Err(answer) = judged_request(&shared.directory, world, request, &Value::Null) {
-        return answer;
-    }
     let Ok(method) = shared.directory.method(&request.method, &request.path) else {
         return violated(world, format!("{} {} is no method", request.method, request.path));
     };
@@ -157,6 +165,7 @@ fn called(
     let tenant = &world.tenant;
     let get = |name: &str| query.get(name).map(String::as_str);
     let key = path.values().next().map(String::as_str).unwrap_or_default();
+    let is_customer = |customer: &str| customer == "my_customer" || customer == tenant.customer;
     let list = |kind: &str, list: &[&Value], default: usize| {
         let asked = get("maxResults").and_then(|most| most.parse().ok()).unwrap_or(default);
         let (items, next) = tenant::page(list, kind, asked.min(world.most_per_page), get("pageToken"))?;
@@ -173,9 +182,7 @@ fn called(
     if matches!(id, "directory.users.list" | "directory.groups.list") {
         let whose = [get("customer"), get("domain"), get("userKey")].into_iter().flatten().count();
         anyhow::ensure!(whose == 1, "Bad Request");
-        if let Some(customer) = get("customer").filter(|&customer| customer != "my_customer") {
-            anyhow::ensure!(customer == tenant.customer, "Invalid Input: customer");
-        }
+        anyhow::ensure!(get("customer").is_none_or(is_customer), "Invalid Input: customer");
     }
     match id {
         "directory.users.list" => list("users", &tenant::users(tenant, get("domain"), get("query"))?, 100).map(Some),
@@ -185,6 +192,11 @@ fn called(
         "directory.members.list" => {
             let members = tenant.find_group(key).and_then(|group| tenant.members.get(group["id"].as_str()?));
             members.map(|members| list("members", &members.iter().collect::<Vec<_>>(), 200)).transpose()
+        }
+        "directory.domains.list" => Ok(is_customer(key).then(|| tenant::domains(tenant))),
+        "directory.orgunits.list" => {
+            anyhow::ensure!(get("type") == Some("all"), "{id} is simulated for type=all");
+            Ok(is_customer(key).then(|| tenant::org_units(tenant)))
         }
         _ => anyhow::bail!("{id} is not simulated"),
     }
@@ -203,16 +215,37 @@ fn projected(mut user: Value, query: &BTreeMap<String, String>) -> Value {
     user
 }
 
-fn judged_request(
-    discovery: &Discovery,
-    world: &mut World,
-    request: &Request,
-    body: &Value,
-) -> std::result::Result<(), Answer> {
+/// The body of `sts.token` in JSON. Google takes it as a form as well (RFC 8693 §2.1), with names spelt as there.
+fn exchange_body(body: &str) -> Value {
+    if body.starts_with('{') {
+        return serde_json::from_str(body).unwrap_or_default();
+    }
+    let camel = |name: String| {
+        let words = name.split('_').enumerate();
+        words
+            .map(|(at, word)| match word.split_at_checked(1) {
+                Some((first, rest)) if at > 0 => first.to_uppercase() + rest,
+                _ => word.to_owned(),
+            })
+            .collect::<String>()
+    };
+    pairs(body).into_iter().map(|(name, value)| (camel(name), Value::from(value))).collect()
+}
+
+/// Judges a request by the document of the API that it is sent to. Of the token endpoint there is none.
+fn judged_request(shared: &Shared, world: &mut World, request: &Request) -> std::result::Result<(), Answer> {
+    let (discovery, body) = match request.path.as_str() {
+        "/token" => return Ok(()),
+        "/v1/token" => (&shared.exchange, exchange_body(&request.body)),
+        path if path.starts_with("/v1/") => {
+            (&shared.iam_credentials, serde_json::from_str(&request.body).unwrap_or_default())
+        }
+        _ => (&shared.directory, Value::Null),
+    };
     let judge = || {
         let method = discovery.method(&request.method, &request.path)?;
         discovery.judge_query(&method, &request.query)?;
-        if body.is_null() { Ok(()) } else { discovery.judge_request(&method, body) }
+        if body.is_null() { Ok(()) } else { discovery.judge_request(&method, &body) }
     };
     judge().map_err(|problem: anyhow::Error| violated(world, format!("request: {problem:#}")))
 }

@@ -1,5 +1,6 @@
 //! Answers that are not as they should be.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -34,6 +35,29 @@ pub enum Fault {
     Drip(Vec<u8>, Duration),
     /// A body without an end.
     Endless,
+    /// The right answer, damaged on the way: what is made of the body.
+    Damaged(Damage),
+}
+
+/// Makes something else of the right answer.
+#[derive(Clone)]
+pub struct Damage(Arc<dyn Fn(&Value) -> Vec<u8> + Send + Sync>);
+
+impl Damage {
+    /// Damage that is done so.
+    pub fn new(damage: impl Fn(&Value) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(damage))
+    }
+
+    pub(super) fn of(&self, body: &Value) -> Vec<u8> {
+        (self.0)(body)
+    }
+}
+
+impl std::fmt::Debug for Damage {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Damage")
+    }
 }
 
 pub(super) fn respond(fault: Fault) -> Response {
@@ -51,6 +75,8 @@ pub(super) fn respond(fault: Fault) -> Response {
             json(status, &body)
         }
         Fault::Json(status, body) => json(status, &body),
+        // Whoever answers has made a body of it.
+        Fault::Damaged(_) => json(500, &Value::Null),
         Fault::Body(status, media, body) => built(status, &[("content-type", media)], body.into()),
         Fault::Redirect(to) => built(302, &[("location", &to)], Body::empty()),
         Fault::Encoded(encoding, body) => {

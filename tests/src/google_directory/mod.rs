@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 
 pub use client_library::ClientLibrary;
 pub use discovery::Discovery;
-pub use fault::Fault;
+pub use fault::{Damage, Fault};
 pub use tenant::{CUSTOMER, Tenant};
 pub use token::ServiceAccount;
 
@@ -32,6 +32,12 @@ pub const SCOPES: [&str; 3] = [
     "https://www.googleapis.com/auth/admin.directory.user.readonly",
     "https://www.googleapis.com/auth/admin.directory.group.readonly",
     "https://www.googleapis.com/auth/admin.directory.group.member.readonly",
+];
+
+/// The scopes with which more can be seen than is needed: domains and org units.
+pub const FURTHER_SCOPES: [&str; 2] = [
+    "https://www.googleapis.com/auth/admin.directory.domain.readonly",
+    "https://www.googleapis.com/auth/admin.directory.orgunit.readonly",
 ];
 
 /// The provider that trusts [`WORKLOAD_TOKEN`].
@@ -63,6 +69,8 @@ pub type Faults = dyn Fn(&Request) -> Option<Fault> + Send + Sync;
 
 /// What the simulator knows.
 struct World {
+    /// The bases by which it is reached.
+    names: Vec<String>,
     tenant: Tenant,
     account: ServiceAccount,
     delegated: Vec<String>,
@@ -101,7 +109,9 @@ impl GoogleDirectory {
         let library = ClientLibrary::installed()?;
         let documents = library.documents()?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let base = format!("http://{}", listener.local_addr()?);
         let world = World {
+            names: vec![base.clone()],
             tenant,
             account: ServiceAccount::shared()?,
             delegated: SCOPES.map(str::to_owned).to_vec(),
@@ -113,7 +123,7 @@ impl GoogleDirectory {
             violations: Vec::new(),
         };
         let shared = Arc::new(Shared {
-            base: format!("http://{}", listener.local_addr()?),
+            base,
             library,
             directory: Discovery::read(&documents, "admin.directory_v1")?,
             iam_credentials: Discovery::read(&documents, "iamcredentials.v1")?,
@@ -134,6 +144,11 @@ impl GoogleDirectory {
     /// Its base, without a slash at the end.
     pub fn url(&self) -> String {
         self.shared.base.clone()
+    }
+
+    /// Notes another base by which it is reached, for which assertions may be made out then.
+    pub fn also_known_as(&self, base: &str) {
+        self.shared.world().names.push(base.to_owned());
     }
 
     /// Google's client library, which was installed with the discovery documents.
@@ -170,6 +185,11 @@ impl GoogleDirectory {
     /// Grants the service account these scopes by domain-wide delegation, in place of all.
     pub fn delegate(&self, scopes: &[&str]) {
         self.shared.world().delegated = scopes.iter().map(|&scope| scope.to_owned()).collect();
+    }
+
+    /// Grants it these as well.
+    pub fn delegate_also(&self, scopes: &[&str]) {
+        self.shared.world().delegated.extend(scopes.iter().map(|&scope| scope.to_owned()));
     }
 
     /// Lets no token be good any more.

@@ -1,6 +1,7 @@
 //! What the simulated customer holds, and how its lists are searched and paged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -174,14 +175,65 @@ pub(super) fn page<'t>(
     let start = match token {
         None => 0,
         Some(token) => token
-            .strip_prefix(&format!("{of}~"))
+            .split('~')
+            .nth(1)
             .and_then(|start| start.parse::<usize>().ok())
-            .filter(|&start| start < list.len())
+            .filter(|&start| start < list.len() && token == page_token(of, start))
             .context("Invalid Input: pageToken")?,
     };
     let end = list.len().min(start + most);
-    let next = (end < list.len()).then(|| format!("{of}~{end}"));
+    let next = (end < list.len()).then(|| page_token(of, end));
     Ok((list.get(start..end).unwrap_or_default().to_vec(), next))
+}
+
+/// As with Google's, a token that was tampered with is none.
+fn page_token(of: &str, start: usize) -> String {
+    let mut hasher = std::hash::DefaultHasher::new();
+    (of, start).hash(&mut hasher);
+    format!("{of}~{start}~{:016x}", hasher.finish())
+}
+
+/// The domains of the customer: those of its people, the first of which is the primary one.
+pub(super) fn domains(tenant: &Tenant) -> Value {
+    let mut names: Vec<&str> = Vec::new();
+    for user in &tenant.users {
+        let domain = user["primaryEmail"].as_str().and_then(|address| address.rsplit('@').next()).unwrap_or_default();
+        if !names.contains(&domain) {
+            names.push(domain);
+        }
+    }
+    let domain = |(at, name): (usize, &&str)| {
+        json!({
+            "kind": "admin#directory#domain", "etag": "\"simulated\"", "domainName": name, "isPrimary": at == 0,
+            "verified": true, "creationTime": "1714979289000",
+        })
+    };
+    let domains: Vec<Value> = names.iter().enumerate().map(domain).collect();
+    json!({ "kind": "admin#directory#domains", "etag": "\"simulated\"", "domains": domains })
+}
+
+/// The org units that people are in, with those above, but without the top, which Google does not list.
+pub(super) fn org_units(tenant: &Tenant) -> Value {
+    let paths: BTreeSet<&str> = tenant
+        .users
+        .iter()
+        .filter_map(|user| user["orgUnitPath"].as_str())
+        .flat_map(|path| {
+            path.char_indices().skip(1).filter(|&(_, c)| c == '/').map(|(at, _)| &path[..at]).chain([path])
+        })
+        .filter(|path| path.len() > 1)
+        .collect();
+    let unit = |path: &str| {
+        json!({
+            "kind": "admin#directory#orgUnit", "etag": "\"simulated\"", "orgUnitPath": path,
+            "name": path.rsplit('/').next(), "orgUnitId": format!("id:{path}"), "blockInheritance": false,
+        })
+    };
+    let mut body = json!({ "kind": "admin#directory#orgUnits", "etag": "\"simulated\"" });
+    if !paths.is_empty() {
+        body["organizationUnits"] = paths.into_iter().map(unit).collect();
+    }
+    body
 }
 
 /// Terms are separated by blanks, and all of them have to be true. Values may stand in single quotes.

@@ -1,5 +1,7 @@
 //! What the tests of the Google source have in common.
 
+#![allow(dead_code, reason = "each file of tests uses some of it")]
+
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -11,7 +13,8 @@ use directory_sync_core::snapshot::{MemberKind, Snapshot};
 use directory_sync_sources::google::{
     Backoff, Credentials, Endpoints, GoogleConfig, GoogleError, GoogleSource, Groups, Timeouts,
 };
-use directory_sync_tests::google_directory::{GoogleDirectory, ServiceAccount};
+use directory_sync_tests::google_directory::{GoogleDirectory, SCOPES, ServiceAccount, Tenant};
+use serde_json::{Value as Json, json};
 
 /// The whole directory, with the pauses of a test.
 pub(crate) fn config(directory: &GoogleDirectory) -> GoogleConfig {
@@ -107,4 +110,38 @@ pub(crate) fn members(snapshot: &Snapshot, group: &str) -> Vec<String> {
     };
     let members: BTreeSet<_> = group.members().iter().map(|member| address(member.kind())).collect();
     members.into_iter().collect()
+}
+
+/// 7 people and 3 groups, read 3 at a time.
+pub(crate) async fn company() -> (GoogleDirectory, Vec<String>, Vec<String>) {
+    let mut tenant = Tenant::with_administrator();
+    let people: Vec<String> = ["ada", "bob", "cy", "dee", "eve", "fay"]
+        .iter()
+        .map(|name| tenant.user(&format!("{name}@example.com"), json!({ "orgUnitPath": "/Staff" })))
+        .collect();
+    let groups: Vec<String> =
+        ["staff", "board", "empty"].iter().map(|name| tenant.group(&format!("{name}@example.com"))).collect();
+    tenant.join(&groups[0], &[&people[0], &people[1], &people[2], &people[3], &groups[1]]);
+    tenant.join(&groups[1], &[&people[4]]);
+    let directory = GoogleDirectory::start(tenant).await.unwrap();
+    directory.page_by(3);
+    (directory, people, groups)
+}
+
+/// Has Google's client library do a task with the key of the service account.
+pub(crate) async fn done_by_google(directory: &GoogleDirectory, task: &'static str, further: Json) -> Json {
+    let mut argument = json!({
+        "base": format!("{}/", directory.url()),
+        "key_file": directory.key_file().unwrap(),
+        "admin": "admin@example.com",
+        "scopes": SCOPES,
+    });
+    argument.as_object_mut().unwrap().extend(further.as_object().unwrap().clone());
+    run(directory, task, argument).await
+}
+
+/// Has it do a task with these arguments.
+pub(crate) async fn run(directory: &GoogleDirectory, task: &'static str, argument: Json) -> Json {
+    let library = directory.library().clone();
+    tokio::task::spawn_blocking(move || library.run(task, &argument)).await.unwrap().unwrap()
 }

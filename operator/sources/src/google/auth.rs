@@ -12,7 +12,7 @@ use super::retry::Pauses;
 use jiff::Timestamp;
 use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -23,6 +23,9 @@ const ASSERTION_LIFETIME: i64 = 3600;
 
 /// A token is renewed this long before it expires.
 const MARGIN: Duration = Duration::from_secs(60);
+
+/// Longest answer with a token, in bytes.
+const ANSWER_CAP: usize = 256 * 1024;
 
 /// Longest file of a workload's token, in bytes.
 const TOKEN_FILE_CAP: u64 = 64 * 1024;
@@ -59,8 +62,9 @@ impl Token {
 }
 
 impl Authorizer {
-    /// Reads the key; nothing is sent.
-    pub(super) fn new(config: &GoogleConfig, http: Http) -> Result<Self, GoogleError> {
+    /// Reads the key; nothing is sent. Tokens are asked for with these scopes. Google gives none at all if one of them
+    /// is not granted.
+    pub(super) fn new(config: &GoogleConfig, scopes: &[&'static str], http: Http) -> Result<Self, GoogleError> {
         let signer = match &config.credentials {
             Credentials::JsonKey(file) => Signer::Key(ServiceAccountKey::from_json(file.expose_secret())?.into()),
             Credentials::P12Key { file, password, service_account } => {
@@ -78,10 +82,18 @@ impl Authorizer {
             endpoints: config.endpoints.clone(),
             signer,
             delegated_admin: config.delegated_admin.clone(),
-            scopes: config.scopes(),
+            scopes: scopes.to_vec(),
             backoff: config.backoff,
             kept: Mutex::new(None),
         })
+    }
+
+    /// Address of the service account.
+    pub(super) fn service_account(&self) -> &str {
+        match &self.signer {
+            Signer::Key(key) => &key.service_account,
+            Signer::Workload { service_account, .. } => service_account,
+        }
     }
 
     /// The token that is kept, or a new one.
@@ -98,7 +110,7 @@ impl Authorizer {
         if !answer.status.is_success() {
             return Err(self.token_refused(&answer, &assertion.into()));
         }
-        Ok(kept.insert(token_of(answer)?).clone())
+        Ok(kept.insert(token_of(&answer)?).clone())
     }
 
     /// Forgets a token that was refused, unless another request has done so already.
@@ -111,13 +123,9 @@ impl Authorizer {
 
     /// The signed statement that the service account acts for the administrator.
     async fn assertion(&self) -> Result<String, GoogleError> {
-        let issuer = match &self.signer {
-            Signer::Key(key) => &key.service_account,
-            Signer::Workload { service_account, .. } => service_account,
-        };
         let now = Timestamp::now().as_second();
         let claims = json!({
-            "iss": issuer,
+            "iss": self.service_account(),
             "sub": self.delegated_admin,
             "scope": self.scopes.join(" "),
             "aud": self.endpoints.token,
@@ -151,7 +159,7 @@ impl Authorizer {
             let advice = "check provider, and that the token in the pod is issued for it";
             return Err(GoogleError::TokenRefused { url: answer.url, code, detail, advice });
         }
-        token_of(answer)
+        token_of(&answer)
     }
 
     /// Has IAM sign in the service account's name (`projects.serviceAccounts.signJwt`).
@@ -166,7 +174,8 @@ impl Authorizer {
         let answer = self.send(request, &url).await?;
         let status = answer.status.as_u16();
         if !answer.status.is_success() {
-            let message = answer.body.as_ref().ok().and_then(|body| body.get("error")?.get("message")?.as_str());
+            let refusal = answer.refusal();
+            let message = refusal.as_ref().and_then(|body| body.get("error")?.get("message")?.as_str());
             let Some(message) = message else { return Err(answer.not_google()) };
             let detail = http::detail(message, &token.secret);
             let service_account = service_account.to_owned();
@@ -182,7 +191,7 @@ impl Authorizer {
     async fn send(&self, request: impl Fn() -> RequestBuilder, url: &Url) -> Result<Answer, GoogleError> {
         let mut pauses = Pauses::new(self.backoff);
         loop {
-            let error = match self.http.send(request(), url).await {
+            let error = match self.http.send(request(), url, ANSWER_CAP).await {
                 Ok(answer) if answer.status.as_u16() == 429 => {
                     GoogleError::RateLimited { url: answer.url, reason: "HTTP 429".to_owned(), wait: answer.wait }
                 }
@@ -231,16 +240,15 @@ impl Authorizer {
 
 /// The error of a token endpoint, without the secret that it was sent; `None` if it is not in that form.
 fn oauth_error(answer: &Answer, secret: &SecretString) -> Option<(String, String)> {
-    let body = answer.body.as_ref().ok()?;
+    let body = answer.refusal()?;
     let code = body.get("error").and_then(Value::as_str)?;
     let description = body.get("error_description").and_then(Value::as_str).unwrap_or_default();
     Some((http::one_line(code, secret), http::detail(description, secret)))
 }
 
-fn token_of(answer: Answer) -> Result<Token, GoogleError> {
-    let url = answer.url.clone();
-    let not_google = |found: &str| GoogleError::NotGoogle { url: url.clone(), found: found.to_owned() };
-    let body: Map<String, Value> = answer.object()?;
+pub(super) fn token_of(answer: &Answer) -> Result<Token, GoogleError> {
+    let not_google = |found: &str| GoogleError::NotGoogle { url: answer.url.clone(), found: found.to_owned() };
+    let body = answer.object()?;
     let token = body.get("access_token").and_then(Value::as_str).filter(|token| is_token(token));
     let token = token.ok_or_else(|| not_google("no access_token"))?;
     let kind = body.get("token_type").and_then(Value::as_str).unwrap_or_default();

@@ -1,17 +1,20 @@
 //! Requests to the Directory API: paced, repeated where that helps, and refused where the answer is not Google's.
 
+use super::attribute::Object;
 use super::auth::{Authorizer, Token};
 use super::config::{Backoff, GoogleConfig};
 use super::error::GoogleError;
 use super::http::{Answer, Http, base, detail, one_line};
+use super::json;
+use super::pace::{self, Pace};
+use super::page::{Kept, List, Page};
 use super::retry::Pauses;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 use url::Url;
 
-/// Longest page token that is taken, in bytes.
-const PAGE_TOKEN_CAP: usize = 4096;
+/// Longest answer with one resource, in bytes.
+const RESOURCE_CAP: usize = 1 << 20;
 
 /// Google's names for too many requests, which come with the status 403 or 429.
 const RATE_REASONS: [&str; 6] = [
@@ -32,7 +35,7 @@ pub(super) struct Client {
     http: Http,
     authorizer: Authorizer,
     base: Url,
-    pacing: DefaultDirectRateLimiter,
+    pace: Pace,
     backoff: Backoff,
 }
 
@@ -43,54 +46,18 @@ pub(super) struct Call<'c> {
     pub(super) path: &'c [&'c str],
     /// Query parameters.
     pub(super) query: Vec<(&'static str, &'c str)>,
-    /// `kind` of the answer. Google leaves empty lists out, so that without it a bare `{}` from something in between
-    /// would pass for an empty directory.
-    pub(super) kind: &'static str,
-}
-
-/// One page of a list.
-#[derive(Debug)]
-pub(super) struct Page {
-    /// The elements.
-    pub(super) items: Vec<Map<String, Value>>,
-    /// The token of the next page; `None`: this was all.
-    pub(super) next: Option<String>,
-}
-
-impl Page {
-    /// Reads a page from the answer that has its elements in `list`; or says what stands there instead.
-    pub(super) fn of(mut answer: Map<String, Value>, list: &str) -> Result<Self, String> {
-        let items = match answer.remove(list) {
-            // Google leaves empty lists out.
-            None => Vec::new(),
-            Some(Value::Array(items)) => items
-                .into_iter()
-                .map(|item| match item {
-                    Value::Object(item) => Ok(item),
-                    _ => Err(format!("an element of {list} that is no object")),
-                })
-                .collect::<Result<_, _>>()?,
-            Some(_) => return Err(format!("{list} that is no list")),
-        };
-        let next = match answer.remove("nextPageToken") {
-            None => None,
-            Some(Value::String(next)) if next.is_empty() => None,
-            Some(Value::String(next)) if next.len() <= PAGE_TOKEN_CAP => Some(next),
-            Some(_) => return Err("a nextPageToken that is none".to_owned()),
-        };
-        Ok(Self { items, next })
-    }
 }
 
 impl Client {
-    /// Checks endpoints and credentials; nothing is sent.
-    pub(super) fn new(config: &GoogleConfig) -> Result<Self, GoogleError> {
+    /// Checks endpoints and credentials; nothing is sent. `scopes` are those that tokens are asked for with.
+    pub(super) fn new(config: &GoogleConfig, scopes: &[&'static str]) -> Result<Self, GoogleError> {
         let http = Http::new(config)?;
+        let authorizer = Authorizer::new(config, scopes, http.clone())?;
         Ok(Self {
-            authorizer: Authorizer::new(config, http.clone())?,
+            pace: pace::shared(config, authorizer.service_account()),
+            authorizer,
             http,
             base: base(&config.endpoints.directory)?,
-            pacing: RateLimiter::direct(Quota::per_second(config.requests_per_second)),
             backoff: config.backoff,
         })
     }
@@ -100,14 +67,18 @@ impl Client {
         self.base.as_str()
     }
 
-    /// One page: `list` is the name of its elements in the answer.
-    pub(super) async fn page(&self, mut call: Call<'_>, list: &str, token: Option<&str>) -> Result<Page, GoogleError> {
-        let url = self.url(&call);
-        let shown = url.to_string();
-        let begun: Vec<(&'static str, String)> =
-            token.map(|token| ("pageToken", token.to_owned())).into_iter().collect();
-        call.query.extend(begun.iter().map(|(name, value)| (*name, value.as_str())));
-        let answer = self.get(&call).await.map_err(|error| match error {
+    /// One page of at most `cap` bytes. `keep` reduces an element, or says what is wrong with it.
+    pub(super) async fn page<T: Kept>(
+        &self,
+        mut call: Call<'_>,
+        list: List,
+        cap: usize,
+        token: Option<&str>,
+        keep: impl Fn(&Object) -> Result<T, String>,
+    ) -> Result<Page<T>, GoogleError> {
+        call.query.extend(token.map(|token| ("pageToken", token)));
+        let decode = |text: &[u8]| Page::of(text, list, |element| keep(&element));
+        self.answer(&call, cap, decode).await.map_err(|error| match error {
             GoogleError::Refused { url, status, detail, .. } if token.is_some() => {
                 GoogleError::PageRefused { url, status, detail }
             }
@@ -115,20 +86,36 @@ impl Client {
                 GoogleError::PageRefused { url, status: 404, detail }
             }
             error => error,
-        })?;
-        Page::of(answer, list).map_err(|found| GoogleError::NotGoogle { url: shown, found })
+        })
     }
 
-    /// Any resource, whose `kind` is checked.
-    pub(super) async fn get(&self, call: &Call<'_>) -> Result<Map<String, Value>, GoogleError> {
+    /// One resource, whose `kind` is checked.
+    pub(super) async fn get(&self, call: &Call<'_>, kind: &'static str) -> Result<Object, GoogleError> {
+        let decode = |text: &[u8]| {
+            let object = json::object(text)?;
+            match object.get("kind").and_then(Value::as_str) {
+                Some(found) if found == kind => Ok(object),
+                Some(found) => Err(format!("a resource of kind {found} in place of {kind}")),
+                None => Err(format!("an object without the kind {kind}")),
+            }
+        };
+        self.answer(call, RESOURCE_CAP, decode).await
+    }
+
+    async fn answer<T>(
+        &self,
+        call: &Call<'_>,
+        cap: usize,
+        decode: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<T, GoogleError> {
         let mut url = self.url(call);
         url.query_pairs_mut().extend_pairs(&call.query).append_pair("prettyPrint", "false");
         let mut pauses = Pauses::new(self.backoff);
         let mut renewed = false;
         loop {
             let token = self.authorizer.token().await?;
-            let error = match self.get_once(&url, &token, call.kind).await {
-                Ok(object) => return Ok(object),
+            let error = match self.answer_once(&url, &token, cap, &decode).await {
+                Ok(decoded) => return Ok(decoded),
                 Err(GoogleError::Unauthorized { .. }) if !renewed => {
                     renewed = true;
                     self.authorizer.forget(&token).await;
@@ -142,23 +129,20 @@ impl Client {
         }
     }
 
-    async fn get_once(&self, url: &Url, token: &Token, kind: &str) -> Result<Map<String, Value>, GoogleError> {
-        self.pacing.until_ready().await;
+    async fn answer_once<T>(
+        &self,
+        url: &Url,
+        token: &Token,
+        cap: usize,
+        decode: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<T, GoogleError> {
+        self.pace.until_ready().await;
         let request = self.http.get(url.clone()).bearer_auth(token.secret().expose_secret());
-        let answer = self.http.send(request, url).await?;
+        let answer = self.http.send(request, url, cap).await?;
         if !answer.status.is_success() {
             return Err(refusal(&answer, token));
         }
-        let url = answer.url.clone();
-        let object = answer.object()?;
-        match object.get("kind").and_then(Value::as_str) {
-            Some(found) if found == kind => Ok(object),
-            Some(found) => {
-                let found = format!("a resource of kind {} in place of {kind}", one_line(found, token.secret()));
-                Err(GoogleError::NotGoogle { url, found })
-            }
-            None => Err(GoogleError::NotGoogle { url, found: format!("an object without the kind {kind}") }),
-        }
+        answer.decoded(|text| decode(text).map_err(|found| one_line(&found, token.secret())))
     }
 
     fn url(&self, call: &Call<'_>) -> Url {
@@ -171,11 +155,12 @@ impl Client {
 }
 
 /// What a refusal means, by Google's reason before the HTTP status.
-fn refusal(answer: &Answer, token: &Token) -> GoogleError {
+pub(super) fn refusal(answer: &Answer, token: &Token) -> GoogleError {
     let url = answer.url.clone();
     let status = answer.status.as_u16();
     let wait = answer.wait;
-    let error = answer.body.as_ref().ok().and_then(|body| body.get("error")).and_then(Value::as_object);
+    let body = answer.refusal();
+    let error = body.as_ref().and_then(|body| body.get("error")).and_then(Value::as_object);
     let Some(error) = error else {
         // Something in between speaks. Its refusals say nothing about people; its failures may pass.
         return match status {
@@ -199,9 +184,16 @@ fn refusal(answer: &Answer, token: &Token) -> GoogleError {
             GoogleError::ApiDisabled { url, reason, detail }
         }
         (403, _) => GoogleError::Forbidden { url, reason, detail },
-        (404, _) => GoogleError::NotFound { url, detail },
+        // What it says of people is believed only in Google's own words: others answer with 404 as well.
+        (404, name) if is_absence(name) => GoogleError::NotFound { url, detail },
+        (404, _) => answer.not_google(),
         (status, _) => GoogleError::Refused { url, status, reason, detail },
     }
+}
+
+/// Whether this is one of Google's names for what does not exist: `notFound`, `groupNotFound`, `NOT_FOUND`.
+fn is_absence(name: &str) -> bool {
+    name == "NOT_FOUND" || name.ends_with("notFound") || name.ends_with("NotFound")
 }
 
 /// Google's name for an error: in `errors`, in `details` on its newer surface, or else the canonical status.

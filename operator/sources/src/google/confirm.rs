@@ -2,18 +2,15 @@
 //!
 //! An absence counts only in Google's own words, and only if this administrator can see at all.
 
-use super::attribute::Object;
 use super::config::GoogleConfig;
 use super::customer::Customer;
-use super::directory::{Directory, MemberKind, text};
+use super::directory::{Directory, Entry};
 use super::error::GoogleError;
-use super::members::{all_members, are_withheld};
-use super::read::borrowed;
+use super::members::{MemberReader, are_withheld};
 use super::scope::Scope;
 use directory_sync_core::confirm::{Finding, Lookup};
-use directory_sync_core::mapping::Entry;
+use directory_sync_core::mapping;
 use directory_sync_core::snapshot::{Reference, Referencer, UserRecord};
-use serde_json::Value;
 use std::collections::HashSet;
 
 /// One finding per look-up, in their order.
@@ -53,19 +50,19 @@ struct Confirmer<'c> {
 impl Confirmer<'_> {
     async fn user(&mut self, id: &str) -> Result<Finding, GoogleError> {
         let user = match self.directory.user(id).await? {
-            Some(user) if !user.contains_key("deletionTime") => user,
+            Some(user) if !user.is_deleted => user,
             _ => return self.no_such_person().await,
         };
-        if text(&user, "id") != id {
+        if user.id != id {
             return Ok(another(id));
         }
-        self.customer.check(text(&user, "customerId"))?;
-        let address = text(&user, "primaryEmail");
+        self.customer.check(&user.customer)?;
+        let address = user.address.as_str();
         if self.is_of_another_domain(address) {
             return Ok(Finding::MovedOutOfScope);
         }
         if let Some(scope) = self.scope().await?
-            && !scope.has_person(id, text(&user, "customerId"))
+            && !scope.has_person(id, &user.customer)
         {
             return Ok(Finding::MovedOutOfScope);
         }
@@ -75,10 +72,10 @@ impl Confirmer<'_> {
                 return Ok(Finding::NoLongerMatches);
             }
         }
-        let values = self.directory.user_attributes.values(&user);
         let mut record = UserRecord::default();
+        let entry = mapping::Entry { name: address, values: &user.borrowed() };
         // A user found by its id has one.
-        let _ = self.config.user_mapping.map(&Entry { name: address, values: &borrowed(&values) }, &mut record, &mut 0);
+        let _ = self.config.user_mapping.map(&entry, &mut record, &mut 0);
         Ok(if record.address.is_empty() {
             Finding::LostAddress
         } else if record.active {
@@ -90,10 +87,10 @@ impl Confirmer<'_> {
 
     async fn group(&mut self, id: &str) -> Result<Finding, GoogleError> {
         let Some(group) = self.directory.group(id).await? else { return self.no_such_group().await };
-        if text(&group, "id") != id {
+        if group.id != id {
             return Ok(another(id));
         }
-        let address = text(&group, "email");
+        let address = group.address.as_str();
         if self.is_of_another_domain(address) {
             return Ok(Finding::MovedOutOfScope);
         }
@@ -113,13 +110,17 @@ impl Confirmer<'_> {
 
     /// References of the members now; `None` if they are withheld, or are everybody.
     async fn members(&self, id: &str) -> Result<Option<HashSet<Reference>>, GoogleError> {
-        let members = match all_members(self.directory, id, self.config.caps).await {
+        let members = match self.reader().all(id).await {
             Ok(members) => members,
             Err(error) if are_withheld(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let named = members.iter().all(|member| member.kind != MemberKind::Customer);
-        Ok(named.then(|| members.iter().map(|member| self.referencer.reference(member.id.as_bytes())).collect()))
+        let groups = members.groups.iter().map(|id| self.referencer.reference(id.as_bytes()));
+        Ok(members.customers.is_empty().then(|| groups.chain(members.people.iter().copied()).collect()))
+    }
+
+    fn reader(&self) -> MemberReader<'_> {
+        MemberReader::new(self.directory, self.referencer.clone(), self.config.caps)
     }
 
     async fn no_such_person(&mut self) -> Result<Finding, GoogleError> {
@@ -147,14 +148,14 @@ impl Confirmer<'_> {
             return Ok(None);
         }
         if self.scope.is_none() {
-            self.scope = Some(Scope::read(self.directory, &self.config.only_groups, self.config.caps).await?);
+            self.scope = Some(Scope::read(&self.reader(), &self.config.only_groups, |_, _| Ok(())).await?);
         }
         Ok(self.scope.as_ref())
     }
 }
 
-fn has_id(items: &[Object], id: &str) -> bool {
-    items.iter().any(|item| item.get("id").and_then(Value::as_str) == Some(id))
+fn has_id(items: &[Entry], id: &str) -> bool {
+    items.iter().any(|item| item.id == id)
 }
 
 fn another(id: &str) -> Finding {

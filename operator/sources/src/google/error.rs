@@ -271,6 +271,22 @@ pub enum GoogleError {
         /// The other one.
         found: String,
     },
+    /// A member of a group of whom it cannot be told who that is.
+    #[error(
+        "Google names a member of group {group} of whom it cannot be told who that is; look at that group in the admin console"
+    )]
+    MemberUnclear {
+        /// The group.
+        group: String,
+    },
+    /// A group of `onlyGroups`, or one that is nested in them, does not exist.
+    #[error("onlyGroups: there is no group {group}, so it is not known who is meant; {advice}")]
+    GroupMissing {
+        /// The group, as configured or by id.
+        group: String,
+        /// What to do about it.
+        advice: &'static str,
+    },
     /// It is not known who belongs to a group of `onlyGroups`, and so not who is in scope.
     #[error("onlyGroups: the members of {group} cannot be read, so it is not known who is meant: {cause}")]
     ScopeUnknown {
@@ -294,20 +310,16 @@ impl Classified for GoogleError {
     fn disposition(&self) -> Disposition {
         match self {
             // Mended in the resource or its Secret.
-            Self::Config { .. }
-            | Self::PlaintextRefused { .. }
-            | Self::BadCa { .. }
-            | Self::NoTls { .. }
-            | Self::KeyUnusable { .. }
-            | Self::TokenRefused { .. }
-            | Self::NotFound { .. }
-            | Self::Refused { .. } => Disposition::Stall,
+            Self::Config { .. } | Self::PlaintextRefused { .. } | Self::BadCa { .. } | Self::KeyUnusable { .. } => {
+                Disposition::Stall
+            }
             Self::RateLimited { wait: Some(wait), .. } | Self::ServerError { wait: Some(wait), .. } => {
                 Disposition::Wait(*wait)
             }
             Self::ScopeUnknown { cause, .. } => cause.disposition(),
             Self::Incomplete(error) => error.disposition(),
-            // Passes by itself, or is mended in Google's consoles, where no change can be noticed from here.
+            // Passes by itself, or may be mended in Google's consoles or by setting a clock right, where no change can
+            // be noticed from here. Google locks nobody out for trying again.
             _ => Disposition::Retry,
         }
     }
@@ -331,10 +343,10 @@ impl Classified for GoogleError {
             Self::Refused { .. } => "SourceQueryRefused",
             Self::RateLimited { .. } => "SourceRateLimited",
             Self::Redirected { .. } => "SourceRedirects",
-            Self::NotGoogle { .. } => "SourceMalformedAnswer",
+            Self::NotGoogle { .. } | Self::MemberUnclear { .. } => "SourceMalformedAnswer",
             Self::TooLarge { .. } => "SourceLimitExceeded",
             Self::CutShort { .. } | Self::PageRefused { .. } | Self::CustomerChanged { .. } => "SourceReadIncomplete",
-            Self::ScopeUnknown { .. } => "SourceScopeUnknown",
+            Self::ScopeUnknown { .. } | Self::GroupMissing { .. } => "SourceScopeUnknown",
             Self::Incomplete(error) => error.reason(),
         }
     }

@@ -1,19 +1,17 @@
 //! One HTTP request and the whole of its answer, whoever is asked.
 
+use super::attribute::Object;
 use super::config::GoogleConfig;
 use super::error::GoogleError;
+use super::json::{self, BREAKS_OFF};
 use super::retry;
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Certificate, RequestBuilder, Response, StatusCode};
+use reqwest::{Certificate, ClientBuilder, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value};
 use std::error::Error;
 use std::time::Duration;
 use url::Url;
-
-/// Longest body that is taken, in bytes. A page of 500 users with everything about them has a few megabytes.
-const BODY_CAP: usize = 32 << 20;
 
 /// Longest part of a refusal that is shown, in characters.
 const DETAIL_CAP: usize = 300;
@@ -36,8 +34,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     /// `Retry-After`.
     pub(super) wait: Option<Duration>,
-    /// The object in the body, or what came instead of one.
-    pub(super) body: Result<Map<String, Value>, String>,
+    /// The body if it may be JSON, or what came instead.
+    pub(super) body: Result<Vec<u8>, String>,
 }
 
 impl Http {
@@ -50,8 +48,19 @@ impl Http {
                 return Err(GoogleError::PlaintextRefused { url: url.into() });
             }
         }
-        let url = endpoints.directory.clone();
-        let mut builder = reqwest::Client::builder()
+        let client = Self::builder(config)?.build().map_err(|error| {
+            let url = endpoints.directory.clone();
+            match config.ca_pem {
+                Some(_) => GoogleError::BadCa { url },
+                None => GoogleError::NoTls { url, cause: error.to_string() },
+            }
+        })?;
+        Ok(Self { client, timeout: config.timeouts.request })
+    }
+
+    /// What every client of Google is made by.
+    pub(super) fn builder(config: &GoogleConfig) -> Result<ClientBuilder, GoogleError> {
+        let builder = reqwest::Client::builder()
             .user_agent(concat!("directory-sync-operator/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
@@ -61,16 +70,12 @@ impl Http {
             .timeout(config.timeouts.request);
         if config.plaintext {
             // An HTTP proxy would read the token; authorities are not needed.
-            builder = builder.no_proxy().tls_certs_only([]);
-        } else if let Some(pem) = &config.ca_pem {
-            let authorities = Certificate::from_pem_bundle(pem).ok().filter(|list| !list.is_empty());
-            builder = builder.tls_certs_only(authorities.ok_or_else(|| GoogleError::BadCa { url: url.clone() })?);
+            return Ok(builder.no_proxy().tls_certs_only([]));
         }
-        let client = builder.build().map_err(|error| match config.ca_pem {
-            Some(_) => GoogleError::BadCa { url },
-            None => GoogleError::NoTls { url, cause: error.to_string() },
-        })?;
-        Ok(Self { client, timeout: config.timeouts.request })
+        let Some(pem) = &config.ca_pem else { return Ok(builder) };
+        let authorities = Certificate::from_pem_bundle(pem).ok().filter(|list| !list.is_empty());
+        let bad = || GoogleError::BadCa { url: config.endpoints.directory.clone() };
+        Ok(builder.tls_certs_only(authorities.ok_or_else(bad)?))
     }
 
     pub(super) fn get(&self, url: Url) -> RequestBuilder {
@@ -81,8 +86,9 @@ impl Http {
         self.client.post(url)
     }
 
-    /// Sends a request once and takes its answer, whatever its status. Errors are of the way there and back.
-    pub(super) async fn send(&self, request: RequestBuilder, url: &Url) -> Result<Answer, GoogleError> {
+    /// Sends a request once and takes its answer, whatever its status, unless it is longer than `cap` bytes. Errors are
+    /// of the way there and back.
+    pub(super) async fn send(&self, request: RequestBuilder, url: &Url, cap: usize) -> Result<Answer, GoogleError> {
         let url = shown(url);
         let response = request.send().await.map_err(|error| of_transport(&error, &url, self.timeout))?;
         let status = response.status();
@@ -96,29 +102,24 @@ impl Http {
             |header: Option<&HeaderValue>| header.and_then(|h| h.to_str().ok()).unwrap_or_default().to_lowercase();
         let encoding = text(response.headers().get(CONTENT_ENCODING));
         let media = text(response.headers().get(CONTENT_TYPE));
-        let body = self.body(response, &url).await?;
+        let body = self.body(response, &url, cap).await?;
         // No compression was offered, so that none has to be undone and no answer can be larger than it looks.
         let body = if !matches!(encoding.as_str(), "" | "identity") {
             Err("a body in an encoding that was not asked for".to_owned())
         } else if media.contains("html") {
             Err("an HTML page".to_owned())
         } else {
-            match serde_json::from_slice(&body) {
-                Ok(Value::Object(object)) => Ok(object),
-                Ok(_) => Err("JSON that is no object".to_owned()),
-                Err(error) if error.is_eof() && !body.is_empty() => Err("JSON that breaks off".to_owned()),
-                Err(_) => Err("a text that is no JSON".to_owned()),
-            }
+            Ok(body)
         };
         Ok(Answer { url, status, wait, body })
     }
 
-    async fn body(&self, mut response: Response, url: &str) -> Result<Vec<u8>, GoogleError> {
+    async fn body(&self, mut response: Response, url: &str, cap: usize) -> Result<Vec<u8>, GoogleError> {
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > BODY_CAP => {
-                    return Err(GoogleError::TooLarge { url: url.to_owned(), cap: BODY_CAP });
+                Ok(Some(chunk)) if body.len() + chunk.len() > cap => {
+                    return Err(GoogleError::TooLarge { url: url.to_owned(), cap });
                 }
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => return Ok(body),
@@ -133,18 +134,28 @@ impl Http {
 
 impl Answer {
     /// The object of a success.
-    pub(super) fn object(self) -> Result<Map<String, Value>, GoogleError> {
-        self.body.map_err(|found| match found.as_str() {
-            "JSON that breaks off" => GoogleError::CutShort { url: self.url, cause: found },
-            _ => GoogleError::NotGoogle { url: self.url, found },
+    pub(super) fn object(&self) -> Result<Object, GoogleError> {
+        self.decoded(json::object)
+    }
+
+    /// The object of a refusal; `None` if there is none.
+    pub(super) fn refusal(&self) -> Option<Object> {
+        json::object(self.body.as_deref().ok()?).ok()
+    }
+
+    /// What `decode` makes of the body of a success.
+    pub(super) fn decoded<T>(&self, decode: impl FnOnce(&[u8]) -> Result<T, String>) -> Result<T, GoogleError> {
+        self.body.as_deref().map_err(Clone::clone).and_then(decode).map_err(|found| match found.as_str() {
+            BREAKS_OFF => GoogleError::CutShort { url: self.url.clone(), cause: found },
+            _ => GoogleError::NotGoogle { url: self.url.clone(), found },
         })
     }
 
     /// That the status is not what was hoped for, and what came with it.
     pub(super) fn not_google(&self) -> GoogleError {
-        let found = match &self.body {
-            Ok(_) => "an object".to_owned(),
-            Err(found) => found.clone(),
+        let found = match self.body.as_deref().map_err(Clone::clone).and_then(json::object) {
+            Ok(_) => "an object that is no error of Google's".to_owned(),
+            Err(found) => found,
         };
         GoogleError::NotGoogle { url: self.url.clone(), found: format!("HTTP {} and {found}", self.status.as_u16()) }
     }

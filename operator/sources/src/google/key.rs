@@ -152,6 +152,24 @@ mod tests {
         assert!(problem(&" ".repeat(FILE_CAP + 1)).contains("too long"));
     }
 
+    /// Made by OpenSSL 3 of one throw-away key, with the algorithms of Google's console (RC2 with 40 bits, 3DES, SHA-1)
+    /// and with those of today (PBES2, AES-256, SHA-256): `openssl pkcs12 -export [-legacy] -passout pass:notasecret`.
+    const LEGACY: &[u8] = include_bytes!("../../testdata/google/legacy.p12");
+    const MODERN: &[u8] = include_bytes!("../../testdata/google/modern.p12");
+
+    #[test]
+    fn a_p12_file_is_read_with_the_algorithms_of_googles_console_and_with_those_of_today() {
+        let of = |file| ServiceAccountKey::from_p12(file, "notasecret", "reader@example.com").unwrap();
+        let (legacy, modern) = (of(LEGACY), of(MODERN));
+        assert_eq!((legacy.service_account.as_str(), legacy.key.public_modulus_len()), ("reader@example.com", 256));
+        // PKCS #1 v1.5 signs the same with the same key.
+        let claims = json!({ "sub": "admin@example.com" });
+        assert_eq!(legacy.sign(&claims).unwrap(), modern.sign(&claims).unwrap());
+        for file in [LEGACY, MODERN] {
+            assert!(ServiceAccountKey::from_p12(file, "wrong", "reader@example.com").is_err());
+        }
+    }
+
     #[test]
     fn a_p12_file_that_cannot_be_read_is_refused() {
         let error = ServiceAccountKey::from_p12(b"canary", "notasecret", "reader@example.com").unwrap_err();

@@ -3,12 +3,14 @@
 //! | module | what it does |
 //! |---|---|
 //! | `key`, `auth` | what a service account signs, and the tokens that it gets for it |
-//! | `http`, `retry` | one request and the whole of its answer; pauses |
-//! | `client`, `directory` | the calls of the API, paced and judged |
+//! | `http`, `retry`, `pace` | one request and the whole of its answer; pauses; the rate of all |
+//! | `json`, `page` | decoding within a budget of memory |
+//! | `client`, `directory` | the calls of the API, judged |
 //! | `attribute` | from JSON to the values of attributes |
 //! | `scope`, `members`, `customer` | who is meant by `onlyGroups`; members of a group; whose directory it is |
 //! | `read` | pages of all lists into a complete read |
 //! | `confirm` | looks up people and groups before they are removed |
+//! | `describe`, `encryption` | what there is to see, for people who set it up |
 
 mod attribute;
 mod auth;
@@ -18,10 +20,14 @@ mod confirm;
 mod customer;
 mod describe;
 mod directory;
+mod encryption;
 mod error;
 mod http;
+mod json;
 mod key;
 mod members;
+mod pace;
+mod page;
 mod read;
 mod retry;
 mod scope;
@@ -38,6 +44,10 @@ use directory::Directory;
 use directory_sync_core::confirm::{Finding, Lookup};
 use directory_sync_core::read::{CompleteRead, SourceSide};
 use directory_sync_core::snapshot::Referencer;
+use std::time::Duration;
+
+/// How long it may take to describe the directory, or to find somebody in it.
+const LONGEST_LOOK: Duration = Duration::from_secs(120);
 
 /// The directory of a Google Workspace customer.
 #[derive(Debug)]
@@ -61,6 +71,13 @@ impl GoogleSource {
         let read = read::read(&self.directory, &self.config, &self.customer);
         tokio::time::timeout(after, read).await.unwrap_or(Err(GoogleError::ReadTimedOut { after }))
     }
+
+    /// Bounds what somebody waits for at a terminal.
+    async fn soon<T>(&self, asked: impl Future<Output = Result<T, GoogleError>>) -> Result<T, GoogleError> {
+        let after = LONGEST_LOOK.min(self.config.timeouts.read);
+        let url = || self.directory.url().to_owned();
+        tokio::time::timeout(after, asked).await.unwrap_or_else(|_| Err(GoogleError::TimedOut { url: url(), after }))
+    }
 }
 
 #[async_trait]
@@ -83,10 +100,10 @@ impl Source for GoogleSource {
     }
 
     async fn describe(&self) -> Result<SourceDescription, SourceError> {
-        Ok(describe::describe(&self.directory, &self.config).await?)
+        Ok(self.soon(describe::describe(&self.directory, &self.config)).await?)
     }
 
     async fn find(&self, text: &str) -> Sightings {
-        Ok(describe::find(&self.directory, text).await?)
+        Ok(self.soon(describe::find(&self.directory, text)).await?)
     }
 }

@@ -1,18 +1,16 @@
 //! Reading everything, page by page, into columns. Groups come first, because they may decide who counts.
 
-use super::attribute::Object;
-use super::client::Page;
 use super::config::GoogleConfig;
 use super::customer::Customer;
-use super::directory::{Directory, Member, MemberKind, id, text};
+use super::directory::{Directory, Entry};
 use super::error::GoogleError;
-use super::members::{CONCURRENT, all_members, are_withheld};
+use super::members::{CONCURRENT, MemberReader, Members, are_withheld};
+use super::page::Page;
 use super::scope::Scope;
-use directory_sync_core::mapping::Entry;
+use directory_sync_core::mapping;
 use directory_sync_core::read::{CompleteRead, Next, Read, Section, SourceSide};
 use directory_sync_core::snapshot::{GroupRecord, GroupRow, Reference, UserRecord};
 use futures::{StreamExt, stream};
-use std::borrow::Cow;
 use std::pin::pin;
 
 /// Longest part of a group's address in messages, in characters.
@@ -25,17 +23,14 @@ pub(super) async fn read(
     customer: &Customer,
 ) -> Result<CompleteRead<SourceSide>, GoogleError> {
     let read = Read::start(config.caps);
+    let members = MemberReader::new(directory, read.referencer().clone(), config.caps);
     let mut reader = Reader { directory, config, customer, read, everybody: Vec::new() };
     if config.only_groups.is_empty() {
         let groups = if config.groups.is_some() { reader.groups().await? } else { Vec::new() };
-        reader.members_and_people(groups, None).await?;
+        reader.members_and_people(groups, &members, None).await?;
     } else {
-        let mut scope = Scope::read(directory, &config.only_groups, config.caps).await?;
-        let groups = std::mem::take(&mut scope.groups);
-        if config.groups.is_some() {
-            reader.groups_in_scope(groups)?;
-        }
-        reader.members_and_people(Vec::new(), Some(&scope)).await?;
+        let scope = reader.scope(&members).await?;
+        reader.members_and_people(Vec::new(), &members, Some(&scope)).await?;
     }
     Ok(reader.read.finish()?)
 }
@@ -49,8 +44,8 @@ struct Listed {
 
 /// What comes of several requests at once.
 enum Part {
-    Members(Listed, Result<Vec<Member>, GoogleError>),
-    People(Result<Page, GoogleError>),
+    Members(Listed, Result<Members, GoogleError>),
+    People(Result<Page<Entry>, GoogleError>),
 }
 
 struct Reader<'r> {
@@ -69,15 +64,22 @@ struct Everybody {
 }
 
 impl Reader<'_> {
-    /// Takes the groups of `onlyGroups`, which were read to find out who counts.
-    fn groups_in_scope(&mut self, groups: Vec<(Object, Vec<Member>)>) -> Result<(), GoogleError> {
-        let section = self.read.open("the groups of onlyGroups");
-        for (group, members) in groups {
-            if let Some((row, name)) = self.group(section, &group)? {
-                self.members(row, &name, Some(members))?;
-            }
+    /// Finds out who counts, and takes the groups of `onlyGroups` on the way if groups are read.
+    async fn scope(&mut self, members: &MemberReader<'_>) -> Result<Scope, GoogleError> {
+        let only_groups = &self.config.only_groups;
+        if self.config.groups.is_none() {
+            return Scope::read(members, only_groups, |_, _| Ok(())).await;
         }
-        Ok(self.read.page(section, Next::End)?)
+        let section = self.read.open("the groups of onlyGroups");
+        let scope = Scope::read(members, only_groups, |group, members| {
+            if let Some(row) = self.group(section, &group)? {
+                self.members(row, &group.address, Some(members))?;
+            }
+            Ok(())
+        });
+        let scope = scope.await?;
+        self.read.page(section, Next::End)?;
+        Ok(scope)
     }
 
     /// Takes all groups that the query selects, without their members.
@@ -87,9 +89,10 @@ impl Reader<'_> {
         let mut token: Option<String> = None;
         loop {
             let page = self.directory.groups(token.as_deref(), None).await?;
-            for group in &page.items {
-                let id = id(group).to_owned();
-                groups.extend(self.group(section, group)?.map(|(row, name)| Listed { row, name, id }));
+            for group in page.items {
+                if let Some(row) = self.group(section, &group)? {
+                    groups.push(Listed { row, name: group.address, id: group.id });
+                }
             }
             let Some(next) = page.next else { break };
             self.read.page(section, Next::Page(next.as_bytes()))?;
@@ -101,11 +104,16 @@ impl Reader<'_> {
 
     /// Takes the members of these groups, several groups at a time, and meanwhile all people who are in scope: their
     /// pages come one after the other, and most of the time for each is spent waiting.
-    async fn members_and_people(&mut self, groups: Vec<Listed>, scope: Option<&Scope>) -> Result<(), GoogleError> {
-        let (directory, caps) = (self.directory, self.config.caps);
+    async fn members_and_people(
+        &mut self,
+        groups: Vec<Listed>,
+        members: &MemberReader<'_>,
+        scope: Option<&Scope>,
+    ) -> Result<(), GoogleError> {
+        let directory = self.directory;
         let members = stream::iter(groups)
             .map(|group| async move {
-                let members = all_members(directory, &group.id, caps).await;
+                let members = members.all(&group.id).await;
                 Part::Members(group, members)
             })
             .buffer_unordered(CONCURRENT);
@@ -120,7 +128,7 @@ impl Reader<'_> {
         let mut everybody: Vec<Reference> = Vec::new();
         while let Some(part) = parts.next().await {
             match part {
-                Part::Members(group, Ok(members)) => self.members(group.row, &group.name, Some(members))?,
+                Part::Members(group, Ok(members)) => self.members(group.row, &group.name, Some(&members))?,
                 Part::Members(group, Err(error)) if are_withheld(&error) => {
                     tracing::debug!(%error, "the members of a group are unknown");
                     self.members(group.row, &group.name, None)?;
@@ -128,8 +136,8 @@ impl Reader<'_> {
                 Part::Members(_, Err(error)) | Part::People(Err(error)) => return Err(error),
                 Part::People(Ok(page)) => {
                     for user in &page.items {
-                        self.customer.check(text(user, "customerId"))?;
-                        if scope.is_none_or(|scope| scope.has_person(id(user), text(user, "customerId"))) {
+                        self.customer.check(&user.customer)?;
+                        if scope.is_none_or(|scope| scope.has_person(&user.id, &user.customer)) {
                             everybody.extend(self.person(section, user, &mut record)?);
                         }
                     }
@@ -141,37 +149,35 @@ impl Reader<'_> {
         self.everybody_in_groups(&everybody)
     }
 
-    /// Takes one group; `None` if it has no id.
-    fn group(&mut self, section: Section, group: &Object) -> Result<Option<(GroupRow, String)>, GoogleError> {
-        let name = text(group, "email");
-        let values = self.directory.group_attributes.values(group);
-        let values = borrowed(&values);
+    /// Takes one group; `None` if the mapping finds no id.
+    fn group(&mut self, section: Section, group: &Entry) -> Result<Option<GroupRow>, GoogleError> {
+        let entry = mapping::Entry { name: &group.address, values: &group.borrowed() };
         let mut record = GroupRecord::default();
         let malformed = &mut self.read.skipped_mut().malformed_values;
-        let mapped = self.config.group_mapping.map(&Entry { name, values: &values }, &mut record, malformed);
-        if mapped.is_err() || id(group).is_empty() {
+        if self.config.group_mapping.map(&entry, &mut record, malformed).is_err() {
             self.read.skipped_mut().groups_without_id += 1;
             return Ok(None);
         }
         let reference = self.read.referencer().reference(record.id.as_bytes());
-        Ok(Some((self.read.group(section, reference, &record)?, name.to_owned())))
+        Ok(Some(self.read.group(section, reference, &record)?))
     }
 
     /// Takes the members of a group; `None` if they are withheld.
-    fn members(&mut self, group: GroupRow, name: &str, members: Option<Vec<Member>>) -> Result<(), GoogleError> {
+    fn members(&mut self, group: GroupRow, name: &str, members: Option<&Members>) -> Result<(), GoogleError> {
         let name: String = name.chars().take(NAME_CAP).collect();
         let section = self.read.open(format!("the members of {name}"));
         let before = self.everybody.len();
         match members {
-            Some(members) => {
-                for Member { id, kind } in members {
-                    if kind == MemberKind::Customer {
-                        self.everybody.push(Everybody { section, group, customer: id });
-                    } else {
-                        let member = self.read.referencer().reference(id.as_bytes());
-                        self.read.member(section, group, member)?;
-                    }
+            Some(Members { people, groups, customers }) => {
+                for &person in people {
+                    self.read.member(section, group, person)?;
                 }
+                for id in groups {
+                    let nested = self.read.referencer().reference(id.as_bytes());
+                    self.read.member(section, group, nested)?;
+                }
+                let everybody = |customer: &String| Everybody { section, group, customer: customer.clone() };
+                self.everybody.extend(customers.iter().map(everybody));
             }
             None => self.read.members_unknown(group),
         }
@@ -185,12 +191,10 @@ impl Reader<'_> {
     fn person(
         &mut self,
         section: Section,
-        user: &Object,
+        user: &Entry,
         record: &mut UserRecord,
     ) -> Result<Option<Reference>, GoogleError> {
-        let values = self.directory.user_attributes.values(user);
-        let values = borrowed(&values);
-        let entry = Entry { name: text(user, "primaryEmail"), values: &values };
+        let entry = mapping::Entry { name: &user.address, values: &user.borrowed() };
         if self.config.user_mapping.map(&entry, record, &mut self.read.skipped_mut().malformed_values).is_err() {
             self.read.skipped_mut().users_without_id += 1;
             return Ok(None);
@@ -215,9 +219,4 @@ impl Reader<'_> {
         }
         sections.into_iter().try_for_each(|section| Ok(self.read.page(section, Next::End)?))
     }
-}
-
-/// The values as the mapping takes them.
-pub(super) fn borrowed<'v>(values: &'v [Vec<Cow<'_, str>>]) -> Vec<Vec<&'v [u8]>> {
-    values.iter().map(|values| values.iter().map(|value| value.as_bytes()).collect()).collect()
 }

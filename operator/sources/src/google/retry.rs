@@ -10,9 +10,17 @@ use std::time::Duration;
 /// Longest pause on the other side's word; a longer one ends the request and is left to the next run.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// How often an answer that was lost on the way is asked for again. Pauses for Google's quotas outlast a minute; a way
+/// that stays bad is left to the next run, so that nobody waits minutes for one that drips.
+const LOST_TIMES: usize = 3;
+
 /// The pauses of one request. Every request of a source only looks, or asks for a token, so that each may be repeated.
 #[derive(Debug)]
-pub(super) struct Pauses(ExponentialBackoff);
+pub(super) struct Pauses {
+    backoff: ExponentialBackoff,
+    /// How many answers were lost on the way.
+    lost: usize,
+}
 
 impl Pauses {
     pub(super) fn new(backoff: Backoff) -> Self {
@@ -21,17 +29,23 @@ impl Pauses {
             .with_max_delay(backoff.longest)
             .with_max_times(backoff.times)
             .with_jitter();
-        Self(pauses.build())
+        Self { backoff: pauses.build(), lost: 0 }
     }
 
     /// How long to wait before the request is sent again; `None`: the error is final.
     pub(super) fn after(&mut self, error: &GoogleError) -> Option<Duration> {
         let asked = match error {
             GoogleError::RateLimited { wait, .. } | GoogleError::ServerError { wait, .. } => *wait,
-            GoogleError::Unreachable { .. } | GoogleError::TimedOut { .. } | GoogleError::CutShort { .. } => None,
+            GoogleError::Unreachable { .. } | GoogleError::TimedOut { .. } | GoogleError::CutShort { .. } => {
+                self.lost += 1;
+                if self.lost > LOST_TIMES {
+                    return None;
+                }
+                None
+            }
             _ => return None,
         };
-        let pause = self.0.next()?.max(asked.unwrap_or_default());
+        let pause = self.backoff.next()?.max(asked.unwrap_or_default());
         (pause <= LONGEST_WAIT).then_some(pause)
     }
 }
@@ -79,6 +93,9 @@ mod tests {
     fn pauses_come_to_an_end_and_refusals_get_none() {
         let mut pauses = Pauses::new(Backoff::default());
         assert_eq!((0..50).filter(|_| pauses.after(&limited(0)).is_some()).count(), Backoff::default().times);
+        let lost = GoogleError::TimedOut { url: String::new(), after: Duration::ZERO };
+        let mut pauses = Pauses::new(Backoff::default());
+        assert_eq!((0..50).filter(|_| pauses.after(&lost).is_some()).count(), LOST_TIMES);
         let refused = GoogleError::NotFound { url: String::new(), detail: String::new() };
         assert_eq!(Pauses::new(Backoff::default()).after(&refused), None);
     }

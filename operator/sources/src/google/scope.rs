@@ -1,94 +1,95 @@
 //! Who is meant by `onlyGroups`: everybody who is a member of one of these groups, at any depth.
 
-use super::attribute::Object;
-use super::directory::{Directory, Member, MemberKind, id};
+use super::directory::Entry;
 use super::error::GoogleError;
-use super::members::{CONCURRENT, all_members};
-use directory_sync_core::read::{IncompleteRead, ReadCaps};
-use futures::{StreamExt, TryStreamExt};
-use std::collections::HashSet;
+use super::members::{CONCURRENT, MemberReader, Members};
+use directory_sync_core::read::IncompleteRead;
+use directory_sync_core::snapshot::{Reference, Referencer};
+use futures::{StreamExt, stream};
+use std::collections::{BTreeSet, HashSet};
+use std::pin::pin;
 
 /// The groups of `onlyGroups` with those nested in them, and their people.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Scope {
-    /// Every group once, with its direct members.
-    pub(super) groups: Vec<(Object, Vec<Member>)>,
-    group_ids: HashSet<String>,
-    people: HashSet<String>,
+    referencer: Referencer,
+    groups: HashSet<String>,
+    people: HashSet<Reference>,
     /// Customers all of whose users are members.
     customers: HashSet<String>,
 }
 
 impl Scope {
-    /// Follows memberships from the named groups downwards. A group that cannot be read leaves it unknown who is
-    /// meant, so that there is no scope then.
+    /// Follows memberships from the named groups downwards, and gives every group once to `take`, with its direct
+    /// members. A group that cannot be read leaves it unknown who is meant, so that there is no scope then.
     pub(super) async fn read(
-        directory: &Directory,
+        reader: &MemberReader<'_>,
         only_groups: &[String],
-        caps: ReadCaps,
+        mut take: impl FnMut(Entry, &Members) -> Result<(), GoogleError> + Send,
     ) -> Result<Self, GoogleError> {
-        let mut scope = Self::default();
+        let mut scope = Self {
+            referencer: reader.referencer.clone(),
+            groups: HashSet::new(),
+            people: HashSet::new(),
+            customers: HashSet::new(),
+        };
         let mut level: Vec<String> = only_groups.to_vec();
-        let mut memberships = 0;
+        let mut nested = false;
         // Groups may be nested in circles, so each is read once.
         while !level.is_empty() {
-            let groups: Vec<_> = futures::stream::iter(level.drain(..).map(|key| read_group(directory, key, caps)))
-                .buffered(CONCURRENT)
-                .try_collect()
-                .await?;
-            for (group, members) in groups {
-                memberships += members.len();
-                for (what, count, cap) in
-                    [("groups", scope.groups.len(), caps.entries), ("memberships", memberships, caps.memberships)]
-                {
-                    if count > cap {
-                        let section = "onlyGroups".to_owned();
-                        return Err(IncompleteRead::CapExceeded { section, what, cap }.into());
-                    }
-                }
+            let mut below = BTreeSet::new();
+            let groups = level.into_iter().map(move |key| read_group(reader, key, nested));
+            let mut groups = pin!(stream::iter(groups).buffered(CONCURRENT));
+            while let Some(found) = groups.next().await {
+                let (group, members) = found?;
                 // Two keys of one level may name one group: by address and by id.
-                if scope.group_ids.insert(id(&group).to_owned()) {
-                    scope.groups.push((group, members));
+                if !scope.groups.insert(group.id.clone()) {
+                    continue;
                 }
+                let cap = reader.caps().entries;
+                if scope.groups.len() + below.len() > cap {
+                    let section = "onlyGroups".to_owned();
+                    return Err(IncompleteRead::CapExceeded { section, what: "groups", cap }.into());
+                }
+                take(group, &members)?;
+                scope.people.extend(members.people);
+                scope.customers.extend(members.customers);
+                below.extend(members.groups);
             }
-            let nested = scope.groups.iter().flat_map(|(_, members)| members);
-            let nested = nested.filter(|member| member.kind == MemberKind::Group).map(|member| &member.id);
-            let new: HashSet<&String> = nested.filter(|id| !scope.group_ids.contains(*id)).collect();
-            level.extend(new.into_iter().cloned());
-        }
-        for member in scope.groups.iter().flat_map(|(_, members)| members) {
-            match member.kind {
-                MemberKind::User => scope.people.insert(member.id.clone()),
-                MemberKind::Customer => scope.customers.insert(member.id.clone()),
-                MemberKind::Group => false,
-            };
+            level = below.into_iter().filter(|id| !scope.groups.contains(id)).collect();
+            nested = true;
         }
         Ok(scope)
     }
 
     /// Whether this person is meant.
     pub(super) fn has_person(&self, id: &str, customer: &str) -> bool {
-        self.people.contains(id) || self.customers.contains(customer)
+        self.people.contains(&self.referencer.reference(id.as_bytes())) || self.customers.contains(customer)
     }
 
     /// Whether this group is meant.
     pub(super) fn has_group(&self, id: &str) -> bool {
-        self.group_ids.contains(id)
+        self.groups.contains(id)
     }
 }
 
-async fn read_group(directory: &Directory, key: String, caps: ReadCaps) -> Result<(Object, Vec<Member>), GoogleError> {
+/// A group by its address, or by its id where it is `nested` in another.
+async fn read_group(reader: &MemberReader<'_>, key: String, nested: bool) -> Result<(Entry, Members), GoogleError> {
     let unknown = |cause: GoogleError| GoogleError::ScopeUnknown { group: key.clone(), cause: Box::new(cause) };
-    let group = directory.group(&key).await.map_err(unknown)?.ok_or_else(|| {
-        unknown(GoogleError::Config {
-            field: "source.google.onlyGroups".to_owned(),
-            problem: format!("there is no group {key}; correct the address, or take it out of what it is nested in"),
-        })
-    })?;
-    if id(&group).is_empty() {
-        let found = "a group without an id".to_owned();
-        return Err(unknown(GoogleError::NotGoogle { url: directory.url().to_owned(), found }));
+    let group = reader.directory.group(&key).await.map_err(unknown)?;
+    // Google's lists lag behind each other: whatever does not exist now may have been deleted, or created, just now.
+    let Some(group) = group else {
+        let advice = if nested {
+            "it was nested in another a moment ago; if that stays so, take it out of the group that it is nested in"
+        } else {
+            "correct the address, or take it out; one that was just created is found by itself"
+        };
+        return Err(GoogleError::GroupMissing { group: key, advice });
+    };
+    if nested && group.id != key {
+        let found = "another group than the one that was asked for".to_owned();
+        return Err(unknown(GoogleError::NotGoogle { url: reader.directory.url().to_owned(), found }));
     }
-    let members = all_members(directory, id(&group), caps).await.map_err(unknown)?;
+    let members = reader.all(&group.id).await.map_err(unknown)?;
     Ok((group, members))
 }

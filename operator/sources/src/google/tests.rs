@@ -1,15 +1,20 @@
 //! What the way from bytes to people makes of damage, without a server.
 
-use super::attribute::{Attributes, Kind};
-use super::client::Page;
-use super::read::borrowed;
-use directory_sync_core::mapping::{Entry, UserMapping, UserMappingSpec, Value};
+use super::attribute::{Attributes, Kind, Object};
+use super::auth::{Token, token_of};
+use super::client::refusal;
+use super::directory::{Entry, GROUPS, MEMBERS, Member, MemberKind, USERS, entry, member};
+use super::error::GoogleError;
+use super::http::Answer;
+use super::page::{Kept, List, Page};
+use directory_sync_core::mapping::{self, UserMapping, UserMappingSpec, Value};
 use directory_sync_core::snapshot::UserRecord;
+use reqwest::StatusCode;
 use serde_json::json;
 
 /// A page with the fields that Google's own answers have.
-fn page() -> Vec<u8> {
-    let page = json!({
+fn people() -> serde_json::Value {
+    json!({
         "kind": "admin#directory#users",
         "nextPageToken": "next~500",
         "users": [
@@ -24,26 +29,71 @@ fn page() -> Vec<u8> {
             },
             { "id": "100000000000000000002", "customerId": "C0simulated", "primaryEmail": "bob@example.com" },
         ],
-    });
-    page.to_string().into_bytes()
+    })
 }
 
-/// What is read of a page, as far as it can be read.
-fn people(bytes: &[u8], attributes: &Attributes, mapping: &UserMapping) -> Option<Vec<UserRecord>> {
-    let page = Page::of(serde_json::from_slice(bytes).ok()?, "users").ok()?;
-    let mut people = Vec::new();
-    for user in &page.items {
-        let values = attributes.values(user);
-        let mut record = UserRecord::default();
-        if mapping.map(&Entry { name: "", values: &borrowed(&values) }, &mut record, &mut 0).is_ok() {
-            people.push(record);
-        }
+fn groups() -> serde_json::Value {
+    json!({
+        "kind": "admin#directory#groups",
+        "groups": [
+            { "id": "023ckvvd4kecvcb", "email": "staff@example.com", "name": "Staff", "directMembersCount": "2" },
+            { "id": "023ckvvd4kecvcc", "email": "board@example.com", "name": "Board", "aliases": ["b@example.com"] },
+        ],
+    })
+}
+
+fn members() -> serde_json::Value {
+    json!({
+        "kind": "admin#directory#members",
+        "members": [
+            { "id": "100000000000000000001", "type": "USER" },
+            { "id": "023ckvvd4kecvcc", "type": "GROUP" },
+            { "id": "C0simulated", "type": "CUSTOMER" },
+        ],
+    })
+}
+
+/// A linear congruential generator, so that a failure can be repeated.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % below
     }
-    Some(people)
+
+    /// The text with a few bytes changed, taken away or put in, or cut off.
+    fn damage(&mut self, good: &[u8]) -> Vec<u8> {
+        let mut bytes = good.to_vec();
+        for _ in 0..=self.below(3) {
+            let at = self.below(bytes.len());
+            match self.below(8) {
+                0..3 => bytes[at] = u8::try_from(self.below(256)).unwrap(),
+                3..5 => drop(bytes.remove(at)),
+                5..7 => bytes.insert(at, b"[]{}\",:0ntf\\"[self.below(12)]),
+                _ => bytes.truncate(at.max(8)),
+            }
+        }
+        bytes
+    }
+}
+
+/// Damages an answer again and again; `take` says whether it was read, and holds what has to hold of it then.
+fn damaged(good: &serde_json::Value, times: usize, mut take: impl FnMut(&[u8]) -> bool) {
+    let good = good.to_string().into_bytes();
+    assert!(take(&good), "the sound answer is read");
+    let mut chance = Chance(20_261_124);
+    let read = (0..times).filter(|_| take(&chance.damage(&good))).count();
+    let refused = times - read;
+    assert!(read > times / 20 && refused > times / 10, "{read} were read and {refused} refused");
+}
+
+fn page<T: Kept>(bytes: &[u8], list: List, keep: impl Fn(&Object) -> Result<T, String>) -> Option<Vec<T>> {
+    Page::of(bytes, list, |element| keep(&element)).ok().map(|page| page.items)
 }
 
 #[test]
-fn a_hundred_thousand_damaged_pages_are_read_or_refused_and_nothing_else() {
+fn a_damaged_page_of_people_is_refused_or_has_everybody() {
     let attribute = |name: &str| Value::Attribute(name.to_owned());
     let further = ["organizations.title;primary", "externalIds.value;organization", "customSchemas.Employment.sites"];
     let mapping = UserMapping::compile(&UserMappingSpec {
@@ -57,35 +107,103 @@ fn a_hundred_thousand_damaged_pages_are_read_or_refused_and_nothing_else() {
     })
     .unwrap();
     let attributes = Attributes::parse(Kind::User, mapping.attributes()).unwrap();
-    let good = page();
-    let sound = people(&good, &attributes, &mapping).unwrap();
-    assert_eq!((sound.len(), sound[0].active, sound[0].attributes.len()), (2, false, 3));
-
-    // A linear congruential generator, so that a failure can be repeated.
-    let mut state = 20_261_124_u64;
-    let mut next = |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(state >> 33).unwrap() % below
+    let map = |user: &Entry| {
+        let mut record = UserRecord::default();
+        let entry = mapping::Entry { name: "", values: &user.borrowed() };
+        mapping.map(&entry, &mut record, &mut 0).map(|()| record)
     };
-    let (mut read, mut refused) = (0, 0);
-    for _ in 0..100_000 {
-        let mut bytes = good.clone();
-        for _ in 0..=next(3) {
-            let at = next(bytes.len());
-            match next(8) {
-                0..3 => bytes[at] = u8::try_from(next(256)).unwrap(),
-                3..5 => drop(bytes.remove(at)),
-                5..7 => bytes.insert(at, b"[]{}\",:0ntf\\"[next(12)]),
-                _ => bytes.truncate(at.max(8)),
-            }
+    let sound = page(people().to_string().as_bytes(), USERS, |user| entry(user, "user", "primaryEmail", &attributes));
+    let sound = map(&sound.unwrap()[0]).unwrap();
+    assert_eq!((sound.active, sound.attributes.len()), (false, 3));
+    damaged(&people(), 50_000, |bytes| {
+        let users = page(bytes, USERS, |user| entry(user, "user", "primaryEmail", &attributes));
+        users.is_some_and(|users| {
+            assert_eq!(users.len(), 2, "{}", String::from_utf8_lossy(bytes));
+            users.iter().for_each(|user| drop(map(user)));
+            true
+        })
+    });
+}
+
+#[test]
+fn a_damaged_page_of_groups_is_refused_or_has_every_group() {
+    let attributes = Attributes::parse(Kind::Group, &["id", "email", "name"].map(str::to_owned)).unwrap();
+    damaged(&groups(), 20_000, |bytes| {
+        let groups = page(bytes, GROUPS, |group| entry(group, "group", "email", &attributes));
+        groups.is_some_and(|groups| groups.len() == 2 || panic!("{}", String::from_utf8_lossy(bytes)))
+    });
+}
+
+#[test]
+fn a_damaged_page_of_members_is_refused_or_has_every_member_or_one_that_is_unclear() {
+    let kinds = [MemberKind::User, MemberKind::Group, MemberKind::Customer];
+    damaged(&members(), 20_000, |bytes| {
+        let members = page(bytes, MEMBERS, |one| Ok(member(one)));
+        members.is_some_and(|members| {
+            let is_clear = |(member, kind): (&Member, _)| member.kind == kind && !member.id.is_empty();
+            let unclear = members.iter().any(|member| member.kind == MemberKind::Unclear);
+            let whole = members.len() == 3 && members.iter().zip(kinds).all(is_clear);
+            assert!(whole || unclear, "{}", String::from_utf8_lossy(bytes));
+            true
+        })
+    });
+}
+
+fn answer(status: u16, bytes: &[u8]) -> Answer {
+    let (url, status) = ("https://oauth2.googleapis.com/token".to_owned(), StatusCode::from_u16(status).unwrap());
+    Answer { url, status, wait: None, body: Ok(bytes.to_vec()) }
+}
+
+fn token() -> Token {
+    let good = json!({ "access_token": "canary", "expires_in": 3599, "token_type": "Bearer" });
+    token_of(&answer(200, good.to_string().as_bytes())).unwrap()
+}
+
+#[test]
+fn a_damaged_token_is_refused_or_fits_into_a_header() {
+    use secrecy::ExposeSecret;
+    let good = json!({ "access_token": "canary-token-1", "expires_in": 3599, "token_type": "Bearer" });
+    damaged(&good, 20_000, |bytes| match token_of(&answer(200, bytes)) {
+        Ok(token) => {
+            let secret = token.secret().expose_secret();
+            assert!(!secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_graphic()));
+            true
         }
-        match people(&bytes, &attributes, &mapping) {
-            Some(people) => {
-                assert!(people.len() <= 2);
-                read += 1;
-            }
-            None => refused += 1,
+        Err(error) => {
+            assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+            false
+        }
+    });
+}
+
+#[test]
+fn a_damaged_refusal_is_never_an_absence_unless_it_was_one() {
+    let token = token();
+    let refused = |status: u16, reason: &str| {
+        json!({ "error": { "code": status, "message": "It says no.",
+            "errors": [{ "message": "It says no.", "domain": "global", "reason": reason }] } })
+    };
+    for (status, reason) in [(400, "invalid"), (401, "authError"), (403, "forbidden"), (503, "backendError")] {
+        let mut chance = Chance(u64::from(status));
+        for _ in 0..5_000 {
+            let bytes = chance.damage(refused(status, reason).to_string().as_bytes());
+            let error = refusal(&answer(status, &bytes), &token);
+            assert!(!matches!(error, GoogleError::NotFound { .. }), "{error}");
+            assert!(error.to_string().len() < 1_000, "{error}");
         }
     }
-    assert!(read > 10_000 && refused > 10_000, "{read} were read and {refused} refused");
+    let mut absences = 0;
+    let mut chance = Chance(404);
+    for _ in 0..5_000 {
+        let bytes = chance.damage(refused(404, "notFound").to_string().as_bytes());
+        if matches!(refusal(&answer(404, &bytes), &token), GoogleError::NotFound { .. }) {
+            absences += 1;
+            assert!(String::from_utf8(bytes).unwrap().contains("otFound"));
+        }
+    }
+    assert!(absences > 500, "{absences}");
+    for (status, body) in [(404, json!({})), (404, json!({ "error": {} })), (404, json!({ "error": "not found" }))] {
+        let error = refusal(&answer(status, body.to_string().as_bytes()), &token);
+        assert!(matches!(error, GoogleError::NotGoogle { .. }), "{error}");
+    }
 }
