@@ -50,7 +50,7 @@ fn write() -> Result<()> {
 /// The generated files whose contents are others than in the checkout.
 fn stale() -> Result<Vec<(String, String)>> {
     let root = workspace()?;
-    let mut files = directory_sync_api::generated_files();
+    let mut files = directory_sync_api::generated_files()?;
     for (page, name) in PAGES {
         files.push((name.to_owned(), reference(page)?));
     }
