@@ -21,8 +21,13 @@ struct Ended {
 
 impl Steps {
     /// Runs a step. It tells its progress line by line: on a terminal the newest line stands beside a spinner,
-    /// elsewhere all of them are printed. A failure is printed at once; the steps after it still run.
-    pub(crate) fn run(&mut self, name: &str, purpose: &str, step: impl FnOnce(&mut dyn FnMut(&str)) -> Result<()>) {
+    /// elsewhere all of them are printed. A failure is printed at once. Returns whether it passed.
+    pub(crate) fn run(
+        &mut self,
+        name: &str,
+        purpose: &str,
+        step: impl FnOnce(&mut dyn FnMut(&str)) -> Result<()>,
+    ) -> bool {
         let start = Instant::now();
         let outcome = if std::io::stderr().is_terminal() {
             with_spinner(name, purpose, step)
@@ -35,7 +40,9 @@ impl Steps {
             Ok(()) => eprintln!("✓ {name}: {purpose} ({})", seconds(time)),
             Err(error) => eprintln!("✗ {name}: {purpose} ({})\n{}", seconds(time), chain(error)),
         }
-        self.ended.push(Ended { name: name.to_owned(), time, passed: outcome.is_ok() });
+        let passed = outcome.is_ok();
+        self.ended.push(Ended { name: name.to_owned(), time, passed });
+        passed
     }
 
     /// Prints the table; fails if a step did.

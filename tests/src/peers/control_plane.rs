@@ -19,6 +19,7 @@ use tokio::io::AsyncWriteExt;
 use super::processes::{Kept, Processes, free_port};
 use super::tls::{CertificateAuthority, signing_key_pem};
 use super::tools::go::GoPart;
+use super::tools::kubernetes::part;
 
 /// The parts need a few seconds on a quiet machine.
 const READY_LIMIT: Duration = Duration::from_secs(120);
@@ -225,19 +226,6 @@ impl ControlPlane {
                 .args(["--manage-all-nodes=true", "--node-ip=10.244.0.1", "--cidr=10.244.0.0/16"]),
         )
     }
-}
-
-/// The command for a part: from `KUBEBUILDER_ASSETS` where that folder holds it, else our own build.
-pub fn part(name: &str) -> Result<Command> {
-    if let Some(folder) = std::env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty()) {
-        let program = Path::new(&folder).join(name);
-        if program.is_file() {
-            return Ok(Command::new(program));
-        }
-    }
-    let mut command = Command::new(GoPart::ControlPlane.built()?);
-    command.arg(name);
-    Ok(command)
 }
 
 fn prepare_files(folder: &Path, authority: &CertificateAuthority) -> Result<()> {

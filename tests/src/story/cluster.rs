@@ -7,7 +7,8 @@ use anyhow::{Context, Result, bail, ensure};
 use tokio::io::AsyncWriteExt;
 
 use super::{NAMESPACE, OPERATOR_NAMESPACE};
-use crate::peers::control_plane::{ControlPlane, kubectl_command, part};
+use crate::peers::control_plane::{ControlPlane, kubectl_command};
+use crate::peers::tools::kubernetes::part;
 
 /// A cluster that is there before the story begins.
 #[derive(Clone, Debug)]

@@ -37,6 +37,14 @@ impl Terminal {
         if self.colours { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
+    /// Prints lines as they are, however long, for somebody to copy.
+    pub(crate) fn verbatim(&self, text: &str) {
+        println!();
+        for line in text.lines() {
+            println!("    {}", self.styled("36", line));
+        }
+    }
+
     fn wait_for_enter(&self) {
         eprint!("{}", self.styled("2", "\n[Enter] "));
         let _ = std::io::stdin().read_line(&mut String::new());
