@@ -63,9 +63,8 @@ async fn approvals_plans_and_states_are_refused_where_they_contradict_themselves
     let client = control_plane.client().await.unwrap();
     let resource = |kind: &str| ApiResource::from_gvk(&GroupVersionKind::gvk(GROUP, VERSION, kind));
     let api = |kind: &str| Api::<DynamicObject>::namespaced_with(client.clone(), NAMESPACE, &resource(kind));
-    let object = |kind: &str, name: &str, spec: &Value| {
-        DynamicObject::new(name, &resource(kind)).data(json!({ "spec": spec }))
-    };
+    let object =
+        |kind: &str, name: &str, spec: &Value| DynamicObject::new(name, &resource(kind)).data(json!({ "spec": spec }));
     let cases = cases::of_other_kinds();
     for (kind, specs) in &cases.accepted {
         for (name, spec) in specs {

@@ -62,7 +62,7 @@ impl Step {
             Self::Generated => generate::check(progress),
             Self::Deny => tools::run(
                 Command::new(CargoTool::Deny.program()?)
-                    .args(["--offline", "check", "licenses", "bans", "sources"])
+                    .args(["--offline", "--locked", "check", "-D", "warnings", "licenses", "bans", "sources"])
                     .current_dir(workspace()?),
                 progress,
             ),

@@ -153,7 +153,9 @@ fn main() -> ExitCode {
             measure(people.parse().expect("a number of people"));
             ExitCode::SUCCESS
         }
-        None => BUDGETS.iter().fold(ExitCode::SUCCESS, |so_far, budget| if budget.is_kept() { so_far } else { ExitCode::FAILURE }),
+        None => BUDGETS
+            .iter()
+            .fold(ExitCode::SUCCESS, |so_far, budget| if budget.is_kept() { so_far } else { ExitCode::FAILURE }),
     }
 }
 
@@ -161,8 +163,10 @@ impl Budget {
     fn is_kept(&self) -> bool {
         let (mut seconds, mut memory) = (Vec::new(), 0);
         for round in 1..=ROUNDS {
-            let output =
-                Command::new(std::env::current_exe().unwrap()).arg(self.people.to_string()).output().expect("it starts");
+            let output = Command::new(std::env::current_exe().unwrap())
+                .arg(self.people.to_string())
+                .output()
+                .expect("it starts");
             let printed = String::from_utf8(output.stdout).unwrap();
             assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
             let figures = printed.lines().find_map(|line| line.strip_prefix(FIGURES)).expect("figures");

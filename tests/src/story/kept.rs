@@ -54,10 +54,7 @@ impl Stage<'_> {
             ("what happened", "kubectl events"),
             ("all about the resource", "kubectl describe dsync staff"),
             ("what a field means; every field is described", "kubectl explain dsync.spec.limits"),
-            (
-                "a run, now",
-                r#"kubectl annotate dsync staff --overwrite directorysync.dev/requestedAt="$(date +%s%N)""#,
-            ),
+            ("a run, now", r#"kubectl annotate dsync staff --overwrite directorysync.dev/requestedAt="$(date +%s%N)""#),
             ("another limit, or whatever you like", "kubectl edit dsync staff"),
             (
                 "a stored plan, whole",
@@ -97,10 +94,7 @@ fn write_programs(folder: &Path, kubeconfig: &Path, scim: &str) -> Result<Vec<St
         "scim",
         &format!("exec {} {} {} {token} \"$1\"\n", text(&python), text(&ask), quoted(scim)),
     )?;
-    Ok(vec![
-        format!("export KUBECONFIG={}", text(kubeconfig)),
-        format!("export PATH={}:\"$PATH\"", text(&programs)),
-    ])
+    Ok(vec![format!("export KUBECONFIG={}", text(kubeconfig)), format!("export PATH={}:\"$PATH\"", text(&programs))])
 }
 
 fn stop_call(kept: &Kept) -> String {

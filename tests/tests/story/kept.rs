@@ -11,8 +11,8 @@ use directory_sync_tests::peers::{operator, tools};
 use directory_sync_tests::story::{KeptStage, Recording, Secrets, Setting, Stage, begin};
 
 /// Everything else that the printed commands may call, on a machine that has neither kubectl nor curl.
-const PROGRAMS: [&str; 10] =
-    ["sh", "base64", "gunzip", "gzip", "head", "date", "ldapsearch", "sleep", "readlink", "cat"];
+const PROGRAMS: [&str; 12] =
+    ["sh", "base64", "gunzip", "gzip", "head", "date", "ldapsearch", "sleep", "readlink", "dirname", "cat", "rm"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_kept_is_used_by_the_printed_commands_and_stopped_by_the_printed_script() -> Result<()> {
@@ -27,14 +27,14 @@ async fn what_is_kept_is_used_by_the_printed_commands_and_stopped_by_the_printed
     begin(&mut stage).await?;
     let kept = stage.keep()?;
     let machine = tempfile::tempdir()?;
-    for name in PROGRAMS.into_iter().chain(["rm"]) {
+    for name in PROGRAMS {
         symlink(tools::program(name).unwrap(), machine.path().join(name))?;
     }
 
     let tried = tokio::task::block_in_place(|| try_all(&kept, machine.path()));
     let stopped = shell(machine.path(), &format!("sh '{}'", kept.stop.display()));
-    tried?;
     assert!(stopped.status.success() && stopped.stderr.is_empty(), "{stopped:?}");
+    tried?;
     for part in &kept.parts {
         assert!(!part.folder.exists(), "{} is left behind", part.folder.display());
         let left: Vec<_> = part.groups.iter().filter(|group| lives(**group)).collect();
@@ -56,7 +56,7 @@ fn try_all(kept: &KeptStage, machine: &Path) -> Result<()> {
         anyhow::ensure!(output.status.success() && output.stderr.is_empty(), "{what}: `{command}`: {output:?}");
         let expected = match *what {
             "what there is" => "directorysyncplan.directorysync.dev/",
-            "what happened" => "PlanHeld",
+            "what happened" => "LimitExceeded",
             "all about the resource" => "Last Read",
             "what a field means; every field is described" => "FIELDS:",
             "a run, now" => "directorysync.directorysync.dev/staff annotated",

@@ -54,9 +54,8 @@ impl CargoTool {
         progress(&format!("building {name}"));
         // Built beside its place and moved there whole: an interrupted build leaves nothing that looks finished.
         let unfinished = folder.with_extension(format!("{}.unfinished", std::process::id()));
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = run(
-            Command::new(cargo)
+            cargo()
                 // It works for seconds and would be optimized for minutes.
                 .args(["install", "--locked", "--debug", "--no-track", "--version", self.version(), "--root"])
                 .arg(&unfinished)
@@ -73,4 +72,15 @@ impl CargoTool {
         let _ = fs::remove_dir_all(&folder);
         fs::rename(&unfinished, &folder).with_context(|| format!("cannot keep {name}"))
     }
+}
+
+/// Downloads the sources of all dependencies, also of those for other systems: what judges them works without a network.
+pub fn fetch(progress: Progress<'_>) -> Result<()> {
+    run(cargo().args(["fetch", "--locked"]), progress).context("cannot download the dependencies")
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
 }

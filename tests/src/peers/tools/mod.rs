@@ -27,6 +27,7 @@ pub fn install(progress: Progress<'_>) -> Result<()> {
     let mut obstacles = install_basics(progress);
     obstacles.extend(install_go_parts(&go::GoPart::ALL, progress));
     obstacles.extend(python::GoogleClientEnvironment::install(progress).err());
+    obstacles.extend(cargo::fetch(progress).err());
     obstacles.extend(cargo::CargoTool::ALL.iter().filter_map(|tool| tool.install(progress).err()));
     if let Err(error) = debian::install(&debian::DIRECTORY_SERVERS, progress) {
         obstacles.push(error);

@@ -97,10 +97,13 @@ const OLDEST: (u32, u32) = (3, 11);
 /// Python, if it is new enough, and what it says of its version.
 fn python() -> Result<(PathBuf, Vec<u8>)> {
     let (major, minor) = OLDEST;
-    let advice = format!("Python runs the SCIM server and a client library of Google: install {major}.{minor} or newer, with venv");
+    let advice = format!(
+        "Python runs the SCIM server and a client library of Google: install {major}.{minor} or newer, with venv"
+    );
     let python = program("python3").with_context(|| format!("Python is missing. {advice}"))?;
     let here = python.display();
-    let version = Command::new(&python).arg("--version").output().with_context(|| format!("cannot start {here}"))?.stdout;
+    let version =
+        Command::new(&python).arg("--version").output().with_context(|| format!("cannot start {here}"))?.stdout;
     let found = String::from_utf8_lossy(&version).trim().to_owned();
     if release(&found).is_none_or(|found| found < OLDEST) {
         bail!("{here} is {found:?}, which is too old. {advice}");
