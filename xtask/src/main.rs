@@ -4,6 +4,7 @@
 mod bench;
 mod demo;
 mod generate;
+mod spinner;
 mod steps;
 mod test;
 

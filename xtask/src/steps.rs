@@ -4,7 +4,8 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::spinner::spinner;
 
 /// Runs steps and remembers how they ended.
 #[derive(Debug, Default)]
@@ -64,12 +65,7 @@ impl Steps {
 }
 
 fn with_spinner(name: &str, purpose: &str, step: impl FnOnce(&mut dyn FnMut(&str)) -> Result<()>) -> Result<()> {
-    let spinner = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} ({elapsed}) {wide_msg:.dim}") {
-        spinner.set_style(style);
-    }
-    spinner.set_prefix(format!("{name}: {purpose}"));
-    spinner.enable_steady_tick(Duration::from_millis(100));
+    let spinner = spinner(format!("{name}: {purpose}"));
     let outcome = step(&mut |line| {
         if !line.trim().is_empty() {
             spinner.set_message(line.to_owned());

@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -14,8 +14,8 @@ use k8s_openapi::api::core::v1::{Namespace, Node, NodeStatus, ServiceAccount};
 use kube::api::{Api, ObjectMeta, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use tokio::io::AsyncWriteExt;
 
+use super::kubectl;
 use super::processes::{Kept, Processes, free_port};
 use super::tls::{CertificateAuthority, signing_key_pem};
 use super::tools::go::GoPart;
@@ -148,28 +148,17 @@ impl ControlPlane {
 
     /// What `kubectl` prints when the administrator runs it. Fails with what it complains of.
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
-        successful(self.kubectl_output(arguments).await?, arguments)
+        kubectl::run(&self.kubeconfig, arguments, None).await
     }
 
     /// The same with something to read on standard input, for `apply -f -`.
     pub async fn kubectl_with_input(&self, arguments: &[&str], input: &str) -> Result<String> {
-        let mut child = kubectl_command(&self.kubeconfig)?
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let mut stdin = child.stdin.take().context("no pipe to kubectl")?;
-        let output = tokio::spawn(child.wait_with_output());
-        // A kubectl that refuses its arguments does not read; its own complaint says more than the broken pipe.
-        let _ = stdin.write_all(input.as_bytes()).await;
-        drop(stdin);
-        successful(output.await??, arguments)
+        kubectl::run(&self.kubeconfig, arguments, Some(input)).await
     }
 
     /// How `kubectl` ends, where a failure is what a test is about.
     pub async fn kubectl_output(&self, arguments: &[&str]) -> Result<Output> {
-        Ok(kubectl_command(&self.kubeconfig)?.args(arguments).output().await?)
+        kubectl::output(&self.kubeconfig, arguments, None).await
     }
 
     /// The audit log so far: one event for each finished request, without the objects.
@@ -307,26 +296,12 @@ async fn client(kubeconfig: serde_json::Value) -> Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
-/// `kubectl` for the cluster of a kubeconfig file.
-pub fn kubectl_command(kubeconfig: &Path) -> Result<tokio::process::Command> {
-    let mut command = part("kubectl")?;
-    command.arg("--kubeconfig").arg(kubeconfig);
-    Ok(command.into())
-}
-
 fn is_ready(status: NodeStatus) -> bool {
     status
         .conditions
         .unwrap_or_default()
         .iter()
         .any(|condition| condition.type_ == "Ready" && condition.status == "True")
-}
-
-fn successful(output: Output, arguments: &[&str]) -> Result<String> {
-    if !output.status.success() {
-        bail!("`kubectl {}` failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn named(name: &str) -> ObjectMeta {

@@ -57,7 +57,7 @@ fn try_all(kept: &KeptStage, machine: &Path) -> Result<()> {
         let expected = match *what {
             "what there is" => "directorysyncplan.directorysync.dev/",
             "what happened" => "LimitExceeded",
-            "all about the resource" => "Last Read",
+            "all about the resource" => "Conditions:",
             "what a field means; every field is described" => "FIELDS:",
             "a run, now" => "directorysync.directorysync.dev/staff annotated",
             "a stored plan, whole" => "\"digest\"",
