@@ -2,14 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../operator/api/tests/cases/mod.rs"]
+mod cases;
+
 use std::path::{Path, PathBuf};
 
-use directory_sync_api::{DirectorySync, DirectorySyncApproval, DirectorySyncApprovalSpec};
+use directory_sync_api::{DirectorySync, DirectorySyncApproval, DirectorySyncApprovalSpec, GROUP, VERSION};
 use directory_sync_tests::peers::control_plane::ControlPlane;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
-use serde::Deserialize;
 use serde_json::{Value, json};
+
+use cases::{changed, example, merge};
 
 const NAMESPACE: &str = "identity";
 
@@ -27,37 +31,11 @@ async fn with_kinds() -> ControlPlane {
     control_plane
 }
 
-/// The resource of the example.
-fn example() -> Value {
-    let text = std::fs::read_to_string(repository().join("examples/openldap-to-scim.yaml")).unwrap();
-    serde_yaml::Deserializer::from_str(&text)
-        .map(|document| Value::deserialize(document).unwrap())
-        .find(|object| object["kind"] == "DirectorySync")
-        .unwrap()
-}
-
 /// What the API server says to an object, without storing it.
 async fn verdict(client: &Client, object: &Value) -> Result<DirectorySync, String> {
     let api = Api::<DirectorySync>::namespaced(client.clone(), NAMESPACE);
     let parameters = PatchParams { dry_run: true, ..PatchParams::apply("test").validation_strict() };
     api.patch("staff", &parameters, &Patch::Apply(object)).await.map_err(|error| error.to_string())
-}
-
-fn merge(value: &mut Value, patch: &Value) {
-    let Some(changes) = patch.as_object() else {
-        *value = patch.clone();
-        return;
-    };
-    if !value.is_object() {
-        *value = json!({});
-    }
-    for (name, change) in changes {
-        if change.is_null() {
-            value.as_object_mut().unwrap().remove(name);
-        } else {
-            merge(&mut value[name], change);
-        }
-    }
 }
 
 #[tokio::test]
@@ -69,18 +47,46 @@ async fn a_resource_is_accepted_or_refused_with_a_sentence_that_says_what_to_wri
     assert_eq!(accepted.spec.limits.memberships.removals.percent, Some(10), "defaults are filled in");
     assert!(!accepted.spec.apply);
 
-    let cases: Vec<Value> = serde_yaml::from_str(include_str!("../../operator/api/tests/refused.yaml")).unwrap();
-    for case in cases {
-        let mut object = example();
-        merge(&mut object["spec"], &case["change"]);
-        let refusal = verdict(&client, &object).await.expect_err(case["wrong"].as_str().unwrap());
-        assert!(refusal.contains(case["sentence"].as_str().unwrap()), "{}: {refusal}", case["wrong"]);
+    for case in cases::of_syncs() {
+        let refusal = verdict(&client, &changed(&case.change)).await.expect_err(&case.wrong);
+        assert!(refusal.contains(&case.sentence), "{}: {refusal}", case.wrong);
     }
 
-    let mut misspelt = example();
-    merge(&mut misspelt["spec"], &json!({ "removal": { "policyy": "Keep" } }));
+    let misspelt = changed(&json!({ "removal": { "policyy": "Keep" } }));
     let refusal = verdict(&client, &misspelt).await.unwrap_err();
     assert!(refusal.contains("policyy"), "{refusal}");
+}
+
+#[tokio::test]
+async fn approvals_plans_and_states_are_refused_where_they_contradict_themselves_or_are_changed() {
+    let control_plane = with_kinds().await;
+    let client = control_plane.client().await.unwrap();
+    let resource = |kind: &str| ApiResource::from_gvk(&GroupVersionKind::gvk(GROUP, VERSION, kind));
+    let api = |kind: &str| Api::<DynamicObject>::namespaced_with(client.clone(), NAMESPACE, &resource(kind));
+    let object =
+        |kind: &str, name: &str, spec: &Value| DynamicObject::new(name, &resource(kind)).data(json!({ "spec": spec }));
+    let cases = cases::of_other_kinds();
+    for (kind, specs) in &cases.accepted {
+        for (name, spec) in specs {
+            api(kind).create(&PostParams::default(), &object(kind, name, spec)).await.unwrap();
+        }
+    }
+    for case in &cases.refused {
+        let answer = match (&case.create, &case.update) {
+            (Some(change), None) => {
+                let mut spec = cases.accepted[&case.kind][&case.of].clone();
+                merge(&mut spec, change);
+                api(&case.kind).create(&PostParams::default(), &object(&case.kind, "refused", &spec)).await
+            }
+            (None, Some(change)) => {
+                let patch = Patch::Merge(json!({ "spec": change }));
+                api(&case.kind).patch(&case.of, &PatchParams::default(), &patch).await
+            }
+            _ => panic!("{}: either create or update", case.wrong),
+        };
+        let refusal = answer.expect_err(&case.wrong).to_string();
+        assert!(refusal.contains(&case.sentence), "{}: {refusal}", case.wrong);
+    }
 }
 
 #[tokio::test]

@@ -9,18 +9,19 @@ use crate::cargo;
 pub(crate) struct Arguments {
     /// What to measure.
     what: Subject,
-    /// Handed on to the measuring program.
+    /// Handed on to the measuring program: for plan a number of people; for ldap what to read (people, large, group,
+    /// samba) and `--rounds N`; for google numbers of people, of groups and of requests a second.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Subject {
-    /// Planning: time and memory for companies of several sizes.
+    /// Planning: time and memory for 100,000 and 1,000,000 people, against the budgets.
     Plan,
     /// Mapping: nanoseconds per entry, from plain attributes and by expressions.
     Mapping,
-    /// Reading from a real directory server, against `ldapsearch`.
+    /// Reading from real directory servers, time and memory against `ldapsearch`.
     Ldap,
     /// Reading a simulated Google directory, against its pacing.
     Google,

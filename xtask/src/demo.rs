@@ -6,16 +6,14 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
-use directory_sync_tests::peers::slapd::{ADMIN_DN, BASE_DN};
-use directory_sync_tests::peers::tools::{self, go::GoPart};
-use directory_sync_tests::story::{self, Existing, Narrator, Secrets, Setting, Stage};
+use anyhow::{Result, ensure};
+use directory_sync_tests::peers::tools::{self, kubernetes};
+use directory_sync_tests::story::{self, Cluster, Existing, KeptStage, Narrator, Secrets, Setting, Stage};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::terminal::Terminal;
-use crate::cargo;
+use crate::operator;
 
-const PROGRAM: &str = "directory-sync-operator";
 const INTERRUPTED: &str = "Interrupted. Everything that was started is stopped again.";
 
 #[derive(Debug, clap::Args)]
@@ -43,29 +41,39 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         ask(context)?;
     }
     let start = Instant::now();
-    let program = prepare(&mut terminal)?;
-    let existing = arguments.context.clone().map(|context| Existing { context, kubeconfig: None });
-    let setting = Setting { program, existing, secrets: Secrets::random()?, chart_values: Vec::new() };
     let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(show(&mut terminal, setting, arguments.keep, start))
-}
-
-/// Everything that takes long the first time.
-fn prepare(terminal: &mut Terminal) -> Result<PathBuf> {
+    let existing = arguments.context.clone().map(|context| Existing { context, kubeconfig: None });
     terminal.say(
         "This shows what directory-sync-operator does, on real parts: Kubernetes, OpenLDAP and a SCIM service. The first \
          time they are built and installed, which takes some ten minutes; they are kept for later runs.",
     );
+    if let Some(existing) = &existing {
+        look_at(existing, &mut terminal, &runtime)?;
+    }
+    let program = prepare(&mut terminal, existing.is_some())?;
+    let setting = Setting { program, existing, secrets: Secrets::random()?, chart_values: Vec::new() };
+    runtime.block_on(show(&mut terminal, setting, arguments.keep, start))
+}
+
+/// Fails if the cluster may not be used, before anything is built that needs minutes.
+fn look_at(existing: &Existing, terminal: &mut Terminal, runtime: &tokio::runtime::Runtime) -> Result<()> {
+    terminal.begin("Looking at your cluster");
+    kubernetes::install(&kubernetes::CLIENT, &mut |line| terminal.progress(line))?;
+    let folder = tempfile::tempdir()?;
+    runtime.block_on(Cluster::existing(existing, folder.path()))?;
+    terminal.end();
+    Ok(())
+}
+
+/// Everything that takes long the first time.
+fn prepare(terminal: &mut Terminal, is_there_a_cluster: bool) -> Result<PathBuf> {
     terminal.begin("Looking for the parts");
-    tools::install_with(&[GoPart::ControlPlane, GoPart::Helm], &mut |line| terminal.progress(line))?;
+    let parts: &[&str] = if is_there_a_cluster { &kubernetes::CLIENT } else { &kubernetes::CLUSTER };
+    tools::install_for_demo(parts, &mut |line| terminal.progress(line))?;
     terminal.end();
     terminal.begin("Building the operator");
-    // As the tests build it: another choice of packages would unite other features, and build all dependencies anew.
-    let mut build = cargo(&["build", "--workspace", "--bin", PROGRAM])?;
-    tools::run(&mut build, &mut |line| terminal.progress(line))?;
+    let program = operator(&mut |line| terminal.progress(line))?;
     terminal.end();
-    let program = std::env::current_exe()?.with_file_name(PROGRAM);
-    ensure!(program.is_file(), "cargo built no {}", program.display());
     Ok(program)
 }
 
@@ -111,7 +119,8 @@ async fn show(terminal: &mut Terminal, setting: Setting, keep: bool, start: Inst
     cleared?;
     stage.narrator.chapter("Go on");
     if keep {
-        go_on(stage)?;
+        let kept = stage.keep()?;
+        go_on(terminal, &kept);
     } else {
         drop(stage);
         terminal.say(
@@ -123,46 +132,15 @@ async fn show(terminal: &mut Terminal, setting: Setting, keep: bool, start: Inst
     Ok(())
 }
 
-/// Leaves everything running, and says how to use and how to stop it.
-fn go_on(stage: Stage<'_>) -> Result<()> {
-    let admin = stage.slapd.admin_password_file()?;
-    let log = stage.operator.as_ref().context("the operator does not run")?.log_path();
-    let token = stage.folder().join("scim-token");
-    let commands = format!(
-        "export KUBECONFIG={}
-kubectl get dsync,dsplan,dsapproval        # what there is
-kubectl events                             # what happened
-kubectl describe dsync staff
-kubectl explain dsync.spec.limits          # every field is described
-kubectl edit dsync staff
-kubectl annotate dsync staff --overwrite directorysync.dev/requestedAt=\"$(date)\"   # run now
-
-# A stored plan, whole:
-kubectl get dsplan -o jsonpath='{{.items[0].spec.data}}' | base64 -d | gunzip | head -c 2000
-
-# The directory, and the service:
-ldapsearch -x -LLL -H {ldap} -D {ADMIN_DN} \\
-    -y {admin} \\
-    -b {BASE_DN} '(ou=Engineering)' mail
-curl -s -H \"Authorization: Bearer $(cat {token})\" \\
-    '{scim}/Users?count=3'
-
-# The operator's log:
-tail -f {log}",
-        stage.cluster.kubeconfig().display(),
-        ldap = stage.slapd.url(),
-        admin = admin.display(),
-        scim = stage.scim.url(),
-        token = token.display(),
-        log = log.display(),
-    );
-    stage.narrator.say("Everything still runs, and goes on until you stop it. Try:");
-    stage.narrator.output(&commands);
-    stage.narrator.say("To stop everything and remove its files:");
-    let stop = stage.folder().join("stop");
-    stage.narrator.output(&format!("sh {}", stop.display()));
-    stage.keep()?;
-    Ok(())
+/// Says how to use what was left running, and how to stop it.
+fn go_on(terminal: &mut Terminal, kept: &KeptStage) {
+    terminal.say("Everything still runs, and goes on until you stop it. In a shell that has been told where it is:");
+    terminal.verbatim(&kept.environment.join("\n"));
+    terminal.say("Try:");
+    let commands = kept.commands.iter().map(|(what, command)| format!("# {what}\n{command}"));
+    terminal.verbatim(&commands.collect::<Vec<_>>().join("\n"));
+    terminal.say("To stop everything and remove its files:");
+    terminal.verbatim(&format!("sh {}", kept.stop.display()));
 }
 
 fn ask(context: &str) -> Result<()> {

@@ -1,11 +1,13 @@
 //! `cargo xtask generate`: the files that are made from the code.
 
 use std::fs;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use directory_sync_tests::peers::tools;
 
-use crate::{cargo, workspace};
+use crate::{operator, workspace};
 
 /// The pages of the reference that the operator prints, and where they are kept.
 const PAGES: [(&str, &str); 3] = [
@@ -22,12 +24,13 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    if arguments.check { check() } else { write() }
+    let progress: tools::Progress<'_> = &mut |line| eprintln!("{line}");
+    if arguments.check { check(progress) } else { write(progress) }
 }
 
 /// Fails with the names of the files that are not current.
-pub(crate) fn check() -> Result<()> {
-    let stale = stale()?;
+pub(crate) fn check(progress: tools::Progress<'_>) -> Result<()> {
+    let stale = stale(progress)?;
     if !stale.is_empty() {
         let names: Vec<_> = stale.iter().map(|(name, _)| name.as_str()).collect();
         bail!("not current: {}: run `cargo xtask generate`", names.join(", "));
@@ -35,8 +38,8 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-fn write() -> Result<()> {
-    for (name, contents) in stale()? {
+fn write(progress: tools::Progress<'_>) -> Result<()> {
+    for (name, contents) in stale(progress)? {
         let path = workspace()?.join(&name);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
@@ -48,21 +51,20 @@ fn write() -> Result<()> {
 }
 
 /// The generated files whose contents are others than in the checkout.
-fn stale() -> Result<Vec<(String, String)>> {
+fn stale(progress: tools::Progress<'_>) -> Result<Vec<(String, String)>> {
     let root = workspace()?;
-    let mut files = directory_sync_api::generated_files();
+    let operator = operator(progress)?;
+    let mut files = directory_sync_api::generated_files()?;
     for (page, name) in PAGES {
-        files.push((name.to_owned(), reference(page)?));
+        files.push((name.to_owned(), reference(&operator, page)?));
     }
     files.retain(|(name, contents)| !fs::read_to_string(root.join(name)).is_ok_and(|present| present == *contents));
     Ok(files)
 }
 
 /// A page of the reference, as the operator itself prints it.
-fn reference(page: &str) -> Result<String> {
-    // Of the whole workspace, as the tests are built: another choice would unite other features of the dependencies.
-    let arguments = ["run", "--quiet", "--bin", "directory-sync-operator", "--", "reference", page];
-    let output = cargo(&arguments)?.stderr(Stdio::inherit()).output().context("cargo cannot be started")?;
+fn reference(operator: &Path, page: &str) -> Result<String> {
+    let output = Command::new(operator).args(["reference", page]).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         bail!("the operator does not print its reference ({})", output.status);
     }

@@ -4,14 +4,16 @@
 mod bench;
 mod demo;
 mod generate;
+mod spinner;
 mod steps;
 mod test;
 
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
+use directory_sync_tests::peers::tools;
 
 /// Builds, tests and shows directory-sync-operator.
 #[derive(Debug, Parser)]
@@ -46,6 +48,16 @@ fn main() -> Result<()> {
 fn workspace() -> Result<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     Ok(folder.parent().context("xtask lies in a folder of the workspace")?.to_owned())
+}
+
+/// The operator's program, built from the sources as they are now.
+fn operator(progress: tools::Progress<'_>) -> Result<PathBuf> {
+    const PROGRAM: &str = "directory-sync-operator";
+    // As the tests build it: another choice of packages would unite other features, and build all dependencies anew.
+    tools::run(&mut cargo(&["build", "--workspace", "--bin", PROGRAM])?, progress)?;
+    let program = std::env::current_exe()?.with_file_name(PROGRAM);
+    ensure!(program.is_file(), "cargo built no {}", program.display());
+    Ok(program)
 }
 
 /// The cargo that started this, in the top folder.

@@ -4,7 +4,8 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::spinner::spinner;
 
 /// Runs steps and remembers how they ended.
 #[derive(Debug, Default)]
@@ -21,8 +22,13 @@ struct Ended {
 
 impl Steps {
     /// Runs a step. It tells its progress line by line: on a terminal the newest line stands beside a spinner,
-    /// elsewhere all of them are printed. A failure is printed at once; the steps after it still run.
-    pub(crate) fn run(&mut self, name: &str, purpose: &str, step: impl FnOnce(&mut dyn FnMut(&str)) -> Result<()>) {
+    /// elsewhere all of them are printed. A failure is printed at once. Returns whether it passed.
+    pub(crate) fn run(
+        &mut self,
+        name: &str,
+        purpose: &str,
+        step: impl FnOnce(&mut dyn FnMut(&str)) -> Result<()>,
+    ) -> bool {
         let start = Instant::now();
         let outcome = if std::io::stderr().is_terminal() {
             with_spinner(name, purpose, step)
@@ -35,7 +41,9 @@ impl Steps {
             Ok(()) => eprintln!("✓ {name}: {purpose} ({})", seconds(time)),
             Err(error) => eprintln!("✗ {name}: {purpose} ({})\n{}", seconds(time), chain(error)),
         }
-        self.ended.push(Ended { name: name.to_owned(), time, passed: outcome.is_ok() });
+        let passed = outcome.is_ok();
+        self.ended.push(Ended { name: name.to_owned(), time, passed });
+        passed
     }
 
     /// Prints the table; fails if a step did.
@@ -57,12 +65,7 @@ impl Steps {
 }
 
 fn with_spinner(name: &str, purpose: &str, step: impl FnOnce(&mut dyn FnMut(&str)) -> Result<()>) -> Result<()> {
-    let spinner = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} ({elapsed}) {wide_msg:.dim}") {
-        spinner.set_style(style);
-    }
-    spinner.set_prefix(format!("{name}: {purpose}"));
-    spinner.enable_steady_tick(Duration::from_millis(100));
+    let spinner = spinner(format!("{name}: {purpose}"));
     let outcome = step(&mut |line| {
         if !line.trim().is_empty() {
             spinner.set_message(line.to_owned());

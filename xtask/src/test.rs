@@ -1,11 +1,10 @@
 //! `cargo xtask test`: every check and every test.
 
-use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use directory_sync_tests::peers::helm::Helm;
-use directory_sync_tests::peers::{helm_unittest, tools};
+use directory_sync_tests::peers::tools::{self, cargo::CargoTool};
 
 use crate::steps::Steps;
 use crate::{cargo, generate, workspace};
@@ -28,14 +27,14 @@ enum Step {
     Lint,
     /// The generated files are those that the code generates.
     Generated,
+    /// What is built in has the licences and the origin that deny.toml allows, and nothing twice.
+    Deny,
     /// Tests of single modules.
     Unit,
-    /// Tests of crates, and of the whole operator against real peers.
+    /// Tests of crates, of the chart, and of the whole operator against real peers.
     Integration,
     /// The examples in the documentation of the code.
     Doc,
-    /// The chart.
-    Chart,
 }
 
 impl Step {
@@ -45,10 +44,10 @@ impl Step {
             Self::Format => "the code is formatted",
             Self::Lint => "the code has no warnings",
             Self::Generated => "the generated files are current",
+            Self::Deny => "licences, duplicates and origins of what is built in",
             Self::Unit => "tests of single modules",
-            Self::Integration => "tests of crates, and of the whole against real peers",
+            Self::Integration => "tests of crates, of the chart, and of the whole against real peers",
             Self::Doc => "examples in the documentation",
-            Self::Chart => "the chart is sound and its values do what they say",
         }
     }
 
@@ -60,7 +59,13 @@ impl Step {
             Self::Lint => {
                 tools::run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?, progress)
             }
-            Self::Generated => generate::check(),
+            Self::Generated => generate::check(progress),
+            Self::Deny => tools::run(
+                Command::new(CargoTool::Deny.program()?)
+                    .args(["--offline", "--locked", "check", "-D", "warnings", "licenses", "bans", "sources"])
+                    .current_dir(workspace()?),
+                progress,
+            ),
             Self::Unit => {
                 tools::run(&mut cargo(&["test", "--workspace", "--no-fail-fast", "--lib", "--bins"])?, progress)
             }
@@ -68,7 +73,6 @@ impl Step {
                 tools::run(&mut cargo(&["test", "--workspace", "--no-fail-fast", "--test", "*"])?, progress)
             }
             Self::Doc => tools::run(&mut cargo(&["test", "--workspace", "--doc"])?, progress),
-            Self::Chart => chart(progress),
         }
     }
 }
@@ -78,20 +82,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for &step in Step::value_variants() {
         if arguments.only.is_empty() || arguments.only.contains(&step) {
             let name = step.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-            steps.run(&name, step.purpose(), |progress| step.run(progress));
+            let passed = steps.run(&name, step.purpose(), |progress| step.run(progress));
+            if !passed && step == Step::Tools {
+                eprintln!(
+                    "\nWithout these the rest is not tried. What needs none of them: \
+                     cargo xtask test --only format,lint,generated,unit,doc"
+                );
+                break;
+            }
         }
     }
     steps.finish()
-}
-
-fn chart(progress: tools::Progress<'_>) -> Result<()> {
-    let chart: PathBuf = workspace()?.join("charts/directory-sync-operator");
-    let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
-        let path = chart.display().to_string();
-        let reports =
-            [Helm::without_cluster()?.run(&["lint", "--strict", &path]).await?, helm_unittest::run(&chart).await?];
-        reports.iter().flat_map(|report| report.lines()).for_each(progress);
-        Ok(())
-    })
 }

@@ -2,9 +2,9 @@
 //!
 //! One module per kind or concern. The types are what users write and read, so every field has a
 //! description for `kubectl explain`, a bound, and where one exists a safe default. Rules that span
-//! fields are CEL rules, judged by the API server when a resource is written
-//! the same rules where there is no API server. [`convert`] turns a spec into what the core works
-//! with, [`conditions`] turns the outcome of a run into conditions, and [`crds`] generates the
+//! fields are CEL rules: the API server judges them when a resource is written, and [`admission`]
+//! judges the same rules where there is no API server. [`convert`] turns a spec into what the core
+//! works with, [`conditions`] turns the outcome of a run into conditions, and [`crds`] generates the
 //! manifests in `crds/`, the chart's copies and the reference in `docs/reference/`.
 
 // `KubeSchema` repeats every struct in a scope of its own, where `pub` reaches nobody.

@@ -1,47 +1,17 @@
 //! What is refused when a resource is written, and what is filled in.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use directory_sync_api::{
-    DirectorySync,
-    admission::{Refusal, admit},
-    source::LdapScope,
-    status::EffectiveRules,
-};
+mod cases;
+
+use directory_sync_api::admission::{Refusal, admit};
+use directory_sync_api::source::LdapScope;
+use directory_sync_api::status::EffectiveRules;
+use directory_sync_api::{DirectorySync, DirectorySyncApproval, DirectorySyncPlan, DirectorySyncState, crds};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
-/// The resource of the example, as a user would apply it.
-fn example() -> Value {
-    let text = include_str!("../../../examples/openldap-to-scim.yaml");
-    serde_yaml::Deserializer::from_str(text)
-        .map(|document| <Value as serde::Deserialize>::deserialize(document).unwrap())
-        .find(|object| object["kind"] == "DirectorySync")
-        .unwrap()
-}
-
-/// The example with a JSON merge patch (RFC 7396) of its spec.
-fn changed(patch: &Value) -> Value {
-    let mut object = example();
-    merge(&mut object["spec"], patch);
-    object
-}
-
-fn merge(value: &mut Value, patch: &Value) {
-    let Some(changes) = patch.as_object() else {
-        *value = patch.clone();
-        return;
-    };
-    if !value.is_object() {
-        *value = json!({});
-    }
-    for (name, change) in changes {
-        if change.is_null() {
-            value.as_object_mut().unwrap().remove(name);
-        } else {
-            merge(&mut value[name], change);
-        }
-    }
-}
+use cases::{changed, example, merge};
 
 fn refusal(patch: &Value) -> Refusal {
     admit::<DirectorySync>(changed(patch)).expect_err("it should be refused")
@@ -59,10 +29,72 @@ fn the_example_is_accepted_and_its_defaults_are_filled_in() {
 
 #[test]
 fn every_wrong_combination_is_refused_with_a_sentence_that_says_what_to_write() {
-    let cases: Vec<Value> = serde_yaml::from_str(include_str!("refused.yaml")).unwrap();
-    for case in cases {
-        let refusal = refusal(&case["change"]).to_string();
-        assert!(refusal.contains(case["sentence"].as_str().unwrap()), "{}: {refusal}", case["wrong"]);
+    for case in cases::of_syncs() {
+        let refusal = refusal(&case.change).to_string();
+        assert!(refusal.contains(&case.sentence), "{}: {refusal}", case.wrong);
+    }
+}
+
+#[test]
+fn what_the_operator_or_an_approver_writes_is_judged_as_well() {
+    let cases = cases::of_other_kinds();
+    let admitted = |kind: &str, spec: &Value| {
+        let object = json!({ "metadata": { "name": "judged" }, "spec": spec });
+        match kind {
+            "DirectorySyncApproval" => admit::<DirectorySyncApproval>(object).map(drop),
+            "DirectorySyncPlan" => admit::<DirectorySyncPlan>(object).map(drop),
+            "DirectorySyncState" => admit::<DirectorySyncState>(object).map(drop),
+            other => panic!("{other} is no kind"),
+        }
+    };
+    for (kind, specs) in &cases.accepted {
+        specs.iter().for_each(|(name, spec)| assert_eq!(admitted(kind, spec), Ok(()), "{kind} {name}"));
+    }
+    for case in &cases.refused {
+        assert!(case.create.is_some() != case.update.is_some(), "{}: either create or update", case.wrong);
+        let Some(change) = &case.create else { continue };
+        let mut spec = cases.accepted[&case.kind][&case.of].clone();
+        merge(&mut spec, change);
+        let refusal = admitted(&case.kind, &spec).expect_err(&case.wrong).to_string();
+        assert!(refusal.contains(&case.sentence), "{}: {refusal}", case.wrong);
+    }
+}
+
+#[test]
+fn every_rule_and_every_pattern_of_every_kind_has_a_case() {
+    let tried: Vec<(String, String)> = cases::of_syncs()
+        .into_iter()
+        .map(|case| ("DirectorySync".to_owned(), case.sentence))
+        .chain(cases::of_other_kinds().refused.into_iter().map(|case| (case.kind, case.sentence)))
+        .collect();
+    let mut untried = BTreeSet::new();
+    for definition in crds::definitions() {
+        let kind = definition["spec"]["names"]["kind"].as_str().unwrap();
+        let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        let mut refusals = Vec::new();
+        gather_refusals(schema, &mut refusals);
+        assert!(!refusals.is_empty(), "{kind} refuses nothing");
+        untried.extend(refusals.into_iter().filter_map(|refusal| {
+            let is_tried = tried.iter().any(|(of, sentence)| of == kind && refusal.contains(sentence));
+            (!is_tried).then(|| format!("{kind}: {refusal}"))
+        }));
+    }
+    assert!(untried.is_empty(), "without a case in refused.yaml or refused-other-kinds.yaml: {untried:#?}");
+}
+
+/// The sentences of all rules, and the patterns that are shown as they are.
+fn gather_refusals(schema: &Value, refusals: &mut Vec<String>) {
+    for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+        refusals.push(rule["message"].as_str().expect("every rule has a sentence").to_owned());
+    }
+    refusals.extend(schema["pattern"].as_str().map(str::to_owned));
+    for field in schema["properties"].as_object().into_iter().flat_map(|fields| fields.values()) {
+        gather_refusals(field, refusals);
+    }
+    for part in ["items", "additionalProperties"] {
+        if schema[part].is_object() {
+            gather_refusals(&schema[part], refusals);
+        }
     }
 }
 

@@ -105,6 +105,25 @@ async fn a_company_is_planned_in_every_format_and_nothing_is_sent() {
     assert_eq!(scim.all("Groups").await.unwrap(), Vec::<Value>::new());
 }
 
+/// Everything but the digest, which is of this run's target too.
+fn without_digest(text: &str) -> String {
+    let masked = |line: &str| {
+        if line.starts_with("Digest: sha256:") { "Digest: sha256:…\n".into() } else { format!("{line}\n") }
+    };
+    text.lines().map(masked).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readme_shows_the_end_of_a_plan_as_it_is_printed() {
+    let (slapd, scim) = peers().await;
+    let printed = stdout(&plan(&stream(&slapd.url(), &scim.url(), &json!({ "apply": true })), &[]));
+    let readme = include_str!("../../../README.md");
+    let (_, shown) = readme.split_once("against an empty scim2-server ends like this:\n\n```\n").unwrap();
+    let (shown, _) = shown.split_once("```").unwrap();
+    assert!(shown.lines().count() > 5, "next to nothing is shown");
+    assert!(without_digest(&printed).ends_with(&without_digest(shown)), "printed:\n{printed}\nREADME.md:\n{shown}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_everything_waits_for_is_said_once() {
     let (slapd, scim) = peers().await;

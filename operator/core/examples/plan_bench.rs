@@ -1,6 +1,7 @@
-//! Plans a large synthetic directory and says how long it took and how much memory the whole process needed.
+//! Plans large synthetic directories, each several times in a process of its own, and says how long it took and how
+//! much memory the whole process needed. Fails above the budgets.
 //!
-//! `cargo run --release -p directory-sync-core --example plan_bench -- 1000000`
+//! `cargo xtask bench plan`; with a number of people after it, that size once.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
@@ -11,6 +12,7 @@ use directory_sync_core::rules::Rules;
 use directory_sync_core::snapshot::{GroupRecord, UserRecord};
 use directory_sync_core::state::{Bindings, State, Times};
 use std::fmt::Write as _;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 /// People per group, and changed people and memberships.
@@ -129,8 +131,68 @@ fn memory(name: &str) -> u64 {
     line.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
 }
 
-fn main() {
-    let users: usize = std::env::args().nth(1).map_or(100_000, |text| text.parse().expect("a number of people"));
+/// What planning for so many people may need: seconds of one core, and MiB of the whole process.
+struct Budget {
+    people: usize,
+    seconds: Option<f64>,
+    memory: u64,
+}
+
+const BUDGETS: [Budget; 2] = [
+    Budget { people: 100_000, seconds: None, memory: 64 },
+    Budget { people: 1_000_000, seconds: Some(1.0), memory: 512 },
+];
+/// How often each is measured. The median of the times counts, and the most memory.
+const ROUNDS: usize = 5;
+/// What the line of figures begins with that one measuring process prints for the other.
+const FIGURES: &str = "figures: ";
+
+fn main() -> ExitCode {
+    match std::env::args().nth(1) {
+        Some(people) => {
+            measure(people.parse().expect("a number of people"));
+            ExitCode::SUCCESS
+        }
+        None => BUDGETS
+            .iter()
+            .fold(ExitCode::SUCCESS, |so_far, budget| if budget.is_kept() { so_far } else { ExitCode::FAILURE }),
+    }
+}
+
+impl Budget {
+    fn is_kept(&self) -> bool {
+        let (mut seconds, mut memory) = (Vec::new(), 0);
+        for round in 1..=ROUNDS {
+            let output = Command::new(std::env::current_exe().unwrap())
+                .arg(self.people.to_string())
+                .output()
+                .expect("it starts");
+            let printed = String::from_utf8(output.stdout).unwrap();
+            assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+            let figures = printed.lines().find_map(|line| line.strip_prefix(FIGURES)).expect("figures");
+            let (time, peak) = figures.split_once(' ').unwrap();
+            seconds.push(time.parse::<f64>().unwrap());
+            memory = memory.max(peak.parse().unwrap());
+            println!("  round {round}: {}", printed.lines().next().unwrap());
+        }
+        seconds.sort_by(f64::total_cmp);
+        let median = seconds[ROUNDS / 2];
+        let is_quick = self.seconds.is_none_or(|most| median <= most);
+        let is_small = memory <= self.memory;
+        println!(
+            "{} people: {median:.2} s of one core ({:.2} to {:.2}){}, peak {memory} MiB (budget {} MiB): {}",
+            self.people,
+            seconds[0],
+            seconds[ROUNDS - 1],
+            self.seconds.map_or_else(String::new, |most| format!(" (budget {most} s)")),
+            self.memory,
+            if is_quick && is_small { "kept" } else { "EXCEEDED" },
+        );
+        is_quick && is_small
+    }
+}
+
+fn measure(users: usize) {
     assert!(users >= 10 * CHANGED, "not enough people for {CHANGED} changes");
     let groups = users / 10;
     let rules = Rules::default();
@@ -160,6 +222,7 @@ fn main() {
         memory("VmHWM"),
     );
     println!("{summary}");
+    println!("{FIGURES}{worked} {}", memory("VmHWM"));
     let changed_people = users.div_ceil(users / CHANGED) as u64;
     let changed_groups = groups.div_ceil(groups / CHANGED) as u64;
     assert_eq!(summary.users.update, changed_people);

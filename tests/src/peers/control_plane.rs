@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -14,11 +14,12 @@ use k8s_openapi::api::core::v1::{Namespace, Node, NodeStatus, ServiceAccount};
 use kube::api::{Api, ObjectMeta, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use tokio::io::AsyncWriteExt;
 
+use super::kubectl;
 use super::processes::{Kept, Processes, free_port};
 use super::tls::{CertificateAuthority, signing_key_pem};
 use super::tools::go::GoPart;
+use super::tools::kubernetes::part;
 
 /// The parts need a few seconds on a quiet machine.
 const READY_LIMIT: Duration = Duration::from_secs(120);
@@ -147,28 +148,17 @@ impl ControlPlane {
 
     /// What `kubectl` prints when the administrator runs it. Fails with what it complains of.
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
-        successful(self.kubectl_output(arguments).await?, arguments)
+        kubectl::run(&self.kubeconfig, arguments, None).await
     }
 
     /// The same with something to read on standard input, for `apply -f -`.
     pub async fn kubectl_with_input(&self, arguments: &[&str], input: &str) -> Result<String> {
-        let mut child = kubectl_command(&self.kubeconfig)?
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let mut stdin = child.stdin.take().context("no pipe to kubectl")?;
-        let output = tokio::spawn(child.wait_with_output());
-        // A kubectl that refuses its arguments does not read; its own complaint says more than the broken pipe.
-        let _ = stdin.write_all(input.as_bytes()).await;
-        drop(stdin);
-        successful(output.await??, arguments)
+        kubectl::run(&self.kubeconfig, arguments, Some(input)).await
     }
 
     /// How `kubectl` ends, where a failure is what a test is about.
     pub async fn kubectl_output(&self, arguments: &[&str]) -> Result<Output> {
-        Ok(kubectl_command(&self.kubeconfig)?.args(arguments).output().await?)
+        kubectl::output(&self.kubeconfig, arguments, None).await
     }
 
     /// The audit log so far: one event for each finished request, without the objects.
@@ -225,19 +215,6 @@ impl ControlPlane {
                 .args(["--manage-all-nodes=true", "--node-ip=10.244.0.1", "--cidr=10.244.0.0/16"]),
         )
     }
-}
-
-/// The command for a part: from `KUBEBUILDER_ASSETS` where that folder holds it, else our own build.
-pub fn part(name: &str) -> Result<Command> {
-    if let Some(folder) = std::env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty()) {
-        let program = Path::new(&folder).join(name);
-        if program.is_file() {
-            return Ok(Command::new(program));
-        }
-    }
-    let mut command = Command::new(GoPart::ControlPlane.built()?);
-    command.arg(name);
-    Ok(command)
 }
 
 fn prepare_files(folder: &Path, authority: &CertificateAuthority) -> Result<()> {
@@ -319,26 +296,12 @@ async fn client(kubeconfig: serde_json::Value) -> Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
-/// `kubectl` for the cluster of a kubeconfig file.
-pub fn kubectl_command(kubeconfig: &Path) -> Result<tokio::process::Command> {
-    let mut command = part("kubectl")?;
-    command.arg("--kubeconfig").arg(kubeconfig);
-    Ok(command.into())
-}
-
 fn is_ready(status: NodeStatus) -> bool {
     status
         .conditions
         .unwrap_or_default()
         .iter()
         .any(|condition| condition.type_ == "Ready" && condition.status == "True")
-}
-
-fn successful(output: Output, arguments: &[&str]) -> Result<String> {
-    if !output.status.success() {
-        bail!("`kubectl {}` failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn named(name: &str) -> ObjectMeta {

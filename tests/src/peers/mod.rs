@@ -8,6 +8,7 @@ pub mod control_plane;
 pub mod directory_389;
 pub mod helm;
 pub mod helm_unittest;
+pub mod kubectl;
 pub mod ldap_account;
 pub mod operator;
 pub mod processes;

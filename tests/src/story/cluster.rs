@@ -1,13 +1,14 @@
 //! The cluster of the story: one of its own, or one that is there already.
 
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Output;
 
-use anyhow::{Context, Result, bail, ensure};
-use tokio::io::AsyncWriteExt;
+use anyhow::{Result, ensure};
 
 use super::{NAMESPACE, OPERATOR_NAMESPACE};
-use crate::peers::control_plane::{ControlPlane, kubectl_command, part};
+use crate::peers::control_plane::ControlPlane;
+use crate::peers::kubectl;
+use crate::peers::tools::kubernetes::part;
 
 /// A cluster that is there before the story begins.
 #[derive(Clone, Debug)]
@@ -70,24 +71,12 @@ impl Cluster {
 
     /// What `kubectl` prints. Fails with what it complains of.
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
-        let output = self.kubectl_output(arguments, None).await?;
-        if !output.status.success() {
-            bail!("`kubectl {}` failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(String::from_utf8(output.stdout)?)
+        kubectl::run(&self.kubeconfig, arguments, None).await
     }
 
     /// How `kubectl` ends with this on its standard input.
     pub async fn kubectl_output(&self, arguments: &[&str], input: Option<&str>) -> Result<Output> {
-        let mut command = kubectl_command(&self.kubeconfig)?;
-        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-        let mut child = command.spawn().context("cannot start kubectl")?;
-        if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
-            // What kubectl itself says about an input that it does not read to the end is worth more.
-            let _ = pipe.write_all(input.as_bytes()).await;
-        }
-        Ok(child.wait_with_output().await?)
+        kubectl::output(&self.kubeconfig, arguments, input).await
     }
 
     async fn refuse_what_is_not_ours(&self, context: &str) -> Result<()> {

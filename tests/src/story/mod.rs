@@ -5,6 +5,7 @@
 
 mod chapters;
 pub mod cluster;
+pub mod kept;
 pub mod manifest;
 pub mod narrator;
 pub mod stage;
@@ -12,6 +13,7 @@ pub mod stage;
 use anyhow::Result;
 
 pub use cluster::{Cluster, Existing};
+pub use kept::KeptStage;
 pub use narrator::{Narrator, Recording};
 pub use stage::{Secrets, Setting, Stage};
 
@@ -24,12 +26,17 @@ pub const SYNC: &str = "staff";
 
 /// Tells the whole story. What it brought about stays on the stage, also after a failure.
 pub async fn tell(stage: &mut Stage<'_>) -> Result<()> {
-    chapters::install::the_parts(stage).await?;
-    chapters::install::the_operator(stage).await?;
-    chapters::first_load::the_plan(stage).await?;
+    begin(stage).await?;
     chapters::first_load::the_hold(stage).await?;
     chapters::first_load::the_approval(stage).await?;
     chapters::every_day::a_monday_morning(stage).await?;
     chapters::accidents::a_wrong_filter(stage).await?;
     chapters::accidents::an_outage(stage).await
+}
+
+/// Tells its beginning: until there is a plan.
+pub async fn begin(stage: &mut Stage<'_>) -> Result<()> {
+    chapters::install::the_parts(stage).await?;
+    chapters::install::the_operator(stage).await?;
+    chapters::first_load::the_plan(stage).await
 }

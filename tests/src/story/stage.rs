@@ -14,7 +14,7 @@ use super::cluster::Existing;
 use super::{Cluster, Narrator, SYNC};
 use crate::peers::company::Company;
 use crate::peers::operator::Operator;
-use crate::peers::processes::{Kept, Processes};
+use crate::peers::processes::Processes;
 use crate::peers::scim2_server::{Scim2Server, Scim2ServerOptions};
 use crate::peers::slapd::{ADMIN_DN, Slapd, SlapdOptions};
 use crate::peers::tls::CertificateAuthority;
@@ -76,7 +76,7 @@ pub struct Stage<'n> {
     pub setting: Setting,
     authority: CertificateAuthority,
     // Without processes of its own: for its folder, which goes whatever becomes of this process.
-    files: Processes,
+    pub(super) files: Processes,
 }
 
 impl<'n> Stage<'n> {
@@ -287,23 +287,6 @@ impl<'n> Stage<'n> {
         self.narrator.end();
         removed
     }
-
-    /// Leaves everything running when this process ends, and writes the script that stops it: its path is returned.
-    pub fn keep(self) -> Result<PathBuf> {
-        let stop = self.folder().join("stop");
-        let parts = [self.operator.map(Operator::keep), Some(self.scim.keep()), Some(self.slapd.keep())];
-        let control_plane = self.cluster.into_control_plane().map(crate::peers::control_plane::ControlPlane::keep);
-        let kept = parts.into_iter().chain([control_plane, Some(self.files.keep())]).flatten();
-        let calls: String = kept.map(|kept| stop_call(&kept)).collect();
-        std::fs::write(stop.with_file_name("watchdog.sh"), include_str!("../peers/watchdog.sh"))?;
-        std::fs::write(&stop, include_str!("stop.sh").replace("%parts%", calls.trim_end()))?;
-        Ok(stop)
-    }
-}
-
-fn stop_call(kept: &Kept) -> String {
-    let groups: Vec<_> = kept.groups.iter().map(u32::to_string).collect();
-    format!("stop '{}' {}\n", kept.folder.display(), groups.join(" "))
 }
 
 /// The `Ready` condition of a resource.
@@ -312,7 +295,7 @@ pub(super) fn ready(sync: &DirectorySync) -> Option<&Condition> {
 }
 
 /// A word as a shell has to be given it.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_alphanumeric() || "-_=./:,@+%#".contains(letter);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -4,7 +4,9 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use directory_sync_tests::story::Narrator;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
+
+use crate::spinner::spinner;
 
 const WIDTH: usize = 100;
 /// How often a long step is heard of where there is no terminal.
@@ -35,6 +37,14 @@ impl Terminal {
 
     fn styled(&self, style: &str, text: &str) -> String {
         if self.colours { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Prints lines as they are, however long, for somebody to copy.
+    pub(crate) fn verbatim(&self, text: &str) {
+        println!();
+        for line in text.lines() {
+            println!("    {}", self.styled("36", line));
+        }
     }
 
     fn wait_for_enter(&self) {
@@ -94,13 +104,7 @@ impl Narrator for Terminal {
     fn begin(&mut self, step: &str) {
         let spinner = (std::io::stdout().is_terminal() && std::io::stderr().is_terminal()).then(|| {
             println!();
-            let spinner = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} ({elapsed}) {wide_msg:.dim}") {
-                spinner.set_style(style);
-            }
-            spinner.set_prefix(step.to_owned());
-            spinner.enable_steady_tick(Duration::from_millis(100));
-            spinner
+            spinner(step.to_owned())
         });
         if spinner.is_none() {
             println!("\n… {step}");

@@ -13,13 +13,14 @@ pub(super) fn definition(header: &str, yaml: &str) -> String {
 }
 
 /// The policy on approvals as a template, named after the release.
-pub(super) fn policy(header: &str) -> String {
+pub(super) fn policy(header: &str) -> Result<String, serde_yaml::Error> {
     const NAME: &str = "RELEASE-approvals";
     let template = r#"{{ include "directory-sync-operator.fullname" . }}-approvals"#;
     let mut manifests = Vec::new();
     for manifest in [policy::named_policy(NAME), policy::named_binding(NAME)] {
-        let yaml = super::yaml(&manifest);
+        let yaml = serde_yaml::to_string(&manifest)?;
         manifests.push(yaml.replacen("metadata:\n", &format!("metadata:\n{LABELS}"), 1).replace(NAME, template));
     }
-    format!("{header}{{{{- if .Values.approvalPolicy.enabled }}}}\n{}{{{{- end }}}}\n", manifests.join("---\n"))
+    let manifests = manifests.join("---\n");
+    Ok(format!("{header}{{{{- if .Values.approvalPolicy.enabled }}}}\n{manifests}{{{{- end }}}}\n"))
 }

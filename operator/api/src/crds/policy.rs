@@ -52,6 +52,7 @@ pub(super) fn named_binding(name: &str) -> Value {
     })
 }
 
-pub(super) fn manifest(header: &str) -> String {
-    format!("{header}{}---\n{}", super::yaml(&approval_policy()), super::yaml(&approval_policy_binding()))
+pub(super) fn manifest(header: &str) -> Result<String, serde_yaml::Error> {
+    let policy = serde_yaml::to_string(&approval_policy())?;
+    Ok(format!("{header}{policy}---\n{}", serde_yaml::to_string(&approval_policy_binding())?))
 }

@@ -42,12 +42,25 @@ const SENTENCES: &[(&str, &str)] = &[
         r"^sha256:[0-9a-f]{64}$",
         "write the digest of a plan as in status.plan.digest: sha256: and 64 hexadecimal digits",
     ),
+    (
+        r"^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$",
+        "write the name of a domain in DNS, such as ad.example.com",
+    ),
+    (
+        r"^[A-Za-z][A-Za-z0-9_-]*$",
+        "write a name that begins with a letter, of letters, digits, hyphens and underscores, such as costCenter",
+    ),
+    (
+        r"^//iam\.googleapis\.com/projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]+/providers/[a-z0-9-]+$",
+        "write the whole name of the provider: \
+         //iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER",
+    ),
     (r"^(my_customer|C[0-9A-Za-z]+)$", "write my_customer, or the id of a customer of Google, such as C03az79cb"),
 ];
 
 /// The definition as it is applied: without formats that the API server does not know, without `nullable` (so that
-/// an explicit null counts as left out, and gets the default), without the line breaks of doc comments, and with the default of the status, which keeps tools
-/// that wait from taking a new resource for a ready one.
+/// an explicit null counts as left out, and gets the default), without the line breaks of doc comments, and with the
+/// default of the status, which keeps tools that wait from taking a new resource for a ready one.
 pub(super) fn finished(mut definition: Value, status_default: Option<&Value>) -> Value {
     if let Some(fields) = definition.as_object_mut() {
         fields.remove("status");

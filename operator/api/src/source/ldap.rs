@@ -221,8 +221,8 @@ pub enum LdapSchema {
     /// account that `userAccountControl` disables is inactive, unless it is that of a shared mailbox, a room or
     /// equipment. Groups are all groups but built-in ones; who has a group as primary group is a member.
     ActiveDirectory,
-    /// The identity management of Red Hat and Fedora. People and groups are known by `ipaUniqueID`; who has `nsAccountLock` is inactive. Otherwise as
-    /// OpenLDAP, with members in `member`.
+    /// The identity management of Red Hat and Fedora. People and groups are known by `ipaUniqueID`; who has
+    /// `nsAccountLock` is inactive. Otherwise as OpenLDAP, with members in `member`.
     FreeIPA,
     /// 389 Directory Server. People and groups are known by `nsUniqueId`; who has `nsAccountLock` is inactive.
     /// Otherwise as OpenLDAP.

@@ -1,12 +1,11 @@
 //! `docs/approving.md`, done to the letter on a real cluster: the Roles that it shows are applied, and a person who has
 //! one of them and nothing else goes through its commands.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::scene::{NAMESPACE, Scene};
-use directory_sync_tests::peers::tools::go::GoPart;
+use directory_sync_tests::peers::tools::kubernetes::{write_kubectl, write_program};
 use serde_json::{Value, json};
 
 const DOCUMENT: &str = include_str!("../../../../docs/approving.md");
@@ -20,17 +19,9 @@ fn blocks(language: &str) -> Vec<&'static str> {
 /// A folder with the programs that the document calls.
 fn programs() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(|assets| PathBuf::from(assets).join("kubectl"));
-    let kubectl = match assets.filter(|kubectl| kubectl.is_file()) {
-        Some(kubectl) => kubectl.display().to_string(),
-        None => format!("{} kubectl", GoPart::ControlPlane.built().unwrap().display()),
-    };
-    let operator = assert_cmd::cargo::cargo_bin!("directory-sync-operator").display().to_string();
-    for (name, program) in [("kubectl", kubectl), ("directory-sync-operator", operator)] {
-        let path = folder.path().join(name);
-        std::fs::write(&path, format!("#!/bin/sh\nexec {program} \"$@\"\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
+    write_kubectl(folder.path()).unwrap();
+    let operator = assert_cmd::cargo::cargo_bin!("directory-sync-operator").display();
+    write_program(folder.path(), "directory-sync-operator", &format!("exec '{operator}' \"$@\"\n")).unwrap();
     folder
 }
 

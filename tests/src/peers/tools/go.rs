@@ -62,6 +62,10 @@ impl GoPart {
 
     /// Where the binary lies or will lie: a name for what it is built from and by.
     fn location(self) -> Result<PathBuf> {
+        self.location_for(&toolchain()?)
+    }
+
+    fn location_for(self, toolchain: &Toolchain) -> Result<PathBuf> {
         let mut sources: Vec<PathBuf> = fs::read_dir(self.module())
             .with_context(|| format!("cannot read {}", self.module().display()))?
             .map(|entry| entry.map(|entry| entry.path()))
@@ -70,7 +74,7 @@ impl GoPart {
             path.extension().is_some_and(|extension| extension == "go" || extension == "mod" || extension == "sum")
         });
         sources.sort();
-        let mut parts = vec![toolchain_version()?.into_bytes(), self.linker_flags().into()];
+        let mut parts = vec![toolchain.version.clone().into_bytes(), self.linker_flags().into()];
         for source in sources {
             parts.push(fs::read(&source).with_context(|| format!("cannot read {}", source.display()))?);
         }
@@ -89,7 +93,8 @@ impl GoPart {
 
     /// Builds the binary unless it is there.
     pub fn build(self, progress: Progress<'_>) -> Result<PathBuf> {
-        let path = self.location()?;
+        let toolchain = toolchain()?;
+        let path = self.location_for(&toolchain)?;
         if path.is_file() {
             return Ok(path);
         }
@@ -98,7 +103,7 @@ impl GoPart {
         // Built beside its place and moved there whole: an interrupted build leaves nothing that looks finished.
         let unfinished = path.with_extension(format!("{}.unfinished", std::process::id()));
         let built = run(
-            Command::new(go()?)
+            Command::new(&toolchain.program)
                 .args(["build", "-v", "-mod=readonly", "-buildvcs=false", "-trimpath"])
                 .args(["-ldflags", self.linker_flags(), "-o"])
                 .arg(&unfinished)
@@ -116,27 +121,70 @@ impl GoPart {
     }
 }
 
-/// Whether there is a Go toolchain at all.
-pub fn toolchain_found() -> bool {
-    go().is_ok()
+/// The oldest Go that builds the modules in `tests/peers`, as their `go` lines say.
+const OLDEST: (u32, u32) = (1, 26);
+
+/// A Go toolchain that is new enough.
+#[derive(Clone, Debug)]
+pub(super) struct Toolchain {
+    program: PathBuf,
+    /// What `go env GOVERSION GOOS GOARCH` prints.
+    version: String,
 }
 
-fn go() -> Result<PathBuf> {
-    program("go").context(
-        "Go is missing, which builds the Kubernetes control plane, Helm and the fake kubelet: \
-         install Go 1.26 or newer as https://go.dev/doc/install says",
-    )
-}
-
-fn toolchain_version() -> Result<String> {
-    // In the folder of a module, because `toolchain` lines and GOTOOLCHAIN may choose another version there.
-    let output = Command::new(go()?)
+/// Looks for it.
+pub(super) fn toolchain() -> Result<Toolchain> {
+    let (major, minor) = OLDEST;
+    let advice = format!(
+        "Go builds the Kubernetes control plane, Helm and the fake kubelet: install {major}.{minor} or newer as \
+         https://go.dev/doc/install says"
+    );
+    let program = program("go").with_context(|| format!("Go is missing. {advice}"))?;
+    let here = program.display();
+    // In the folder of a module, because its `go` line and GOTOOLCHAIN may choose another version there.
+    let output = Command::new(&program)
         .args(["env", "GOVERSION", "GOOS", "GOARCH"])
         .current_dir(GoPart::ControlPlane.module())
         .output()
-        .context("cannot start go")?;
+        .with_context(|| format!("cannot start {here}"))?;
+    let version = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
-        bail!("`go env` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        let complaint = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        bail!("{here} refuses the modules that it is to build ({complaint}). {advice}");
     }
-    Ok(String::from_utf8(output.stdout)?)
+    if release(&version).is_none_or(|found| found < OLDEST) {
+        let found = version.lines().next().unwrap_or_default();
+        bail!("{here} is {found}, which is too old. {advice}");
+    }
+    Ok(Toolchain { program, version })
+}
+
+/// The first two numbers of a version such as `go1.26.8` or `go1.27rc1`.
+fn release(version: &str) -> Option<(u32, u32)> {
+    let (major, rest) = version.strip_prefix("go")?.split_once('.')?;
+    let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_compared_by_their_numbers() {
+        assert_eq!(release("go1.26.8\nlinux\namd64\n"), Some((1, 26)));
+        assert_eq!(release("go1.27rc1"), Some((1, 27)));
+        assert!(release("go1.19.8").is_some_and(|found| found < OLDEST));
+        assert!(release("go2.0").is_some_and(|found| found > OLDEST));
+        assert_eq!(release("devel"), None);
+    }
+
+    #[test]
+    fn the_modules_ask_for_no_newer_go_than_we_do() {
+        for part in GoPart::ALL {
+            let module = fs::read_to_string(part.module().join("go.mod")).unwrap();
+            let asked = module.lines().find_map(|line| line.strip_prefix("go ")).unwrap();
+            assert!(release(&format!("go{asked}")).unwrap() <= OLDEST, "{} asks for Go {asked}", part.name());
+        }
+    }
 }

@@ -3,11 +3,15 @@
 //! What is built or downloaded lies in a cache folder outside the checkout, under names that contain a digest of what it
 //! was made from, so that every later run and every other checkout finds it there.
 
+pub mod cargo;
 pub mod debian;
 pub mod go;
+pub mod kubernetes;
 pub mod python;
 pub mod samba;
 
+use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -20,7 +24,11 @@ pub type Progress<'a> = &'a mut dyn FnMut(&str);
 
 /// Installs everything that is missing. The error names all that cannot be installed here and how to get it.
 pub fn install(progress: Progress<'_>) -> Result<()> {
-    let mut obstacles = install_parts(&go::GoPart::ALL, progress);
+    let mut obstacles = install_basics(progress);
+    obstacles.extend(install_go_parts(&go::GoPart::ALL, progress));
+    obstacles.extend(python::GoogleClientEnvironment::install(progress).err());
+    obstacles.extend(cargo::fetch(progress).err());
+    obstacles.extend(cargo::CargoTool::ALL.iter().filter_map(|tool| tool.install(progress).err()));
     if let Err(error) = debian::install(&debian::DIRECTORY_SERVERS, progress) {
         obstacles.push(error);
     } else if let Err(error) = samba::SambaDomain::provision(progress) {
@@ -29,40 +37,38 @@ pub fn install(progress: Progress<'_>) -> Result<()> {
     sum_up(&obstacles)
 }
 
-/// The same without the directory servers that only the tests need, and with only these of the parts that are built
-/// from Go modules.
-pub fn install_with(parts: &[go::GoPart], progress: Progress<'_>) -> Result<()> {
-    sum_up(&install_parts(parts, progress))
+/// Installs what the demo needs of it: these parts of Kubernetes, Helm, OpenLDAP and the SCIM server.
+pub fn install_for_demo(kubernetes: &[&str], progress: Progress<'_>) -> Result<()> {
+    let mut obstacles = install_basics(progress);
+    obstacles.extend(kubernetes::install(kubernetes, progress).err());
+    obstacles.extend(install_go_parts(&[go::GoPart::Helm], progress));
+    sum_up(&obstacles)
 }
 
-fn install_parts(parts: &[go::GoPart], progress: Progress<'_>) -> Vec<anyhow::Error> {
-    let mut obstacles = Vec::new();
-    if let Err(error) = debian::install(&debian::BASIC, progress) {
-        obstacles.push(error);
+fn install_basics(progress: Progress<'_>) -> Vec<anyhow::Error> {
+    let packages = debian::install(&debian::BASIC, progress).err();
+    // Python may be one of them.
+    packages.into_iter().chain(python::Scim2ServerEnvironment::install(progress).err()).collect()
+}
+
+fn install_go_parts(parts: &[go::GoPart], progress: Progress<'_>) -> Vec<anyhow::Error> {
+    // Said once, and not of each part.
+    if let Err(error) = go::toolchain() {
+        return vec![error];
     }
-    if let Err(error) = python::Scim2ServerEnvironment::install(progress) {
-        obstacles.push(error);
-    }
-    if let Err(error) = python::GoogleClientEnvironment::install(progress) {
-        obstacles.push(error);
-    }
-    for &part in parts {
-        if let Err(error) = part.build(progress) {
-            obstacles.push(error.context(format!("cannot build {}", part.name())));
-            if !go::toolchain_found() {
-                break;
-            }
-        }
-    }
-    obstacles
+    let build = |part: &go::GoPart| part.build(progress).err().map(|error| (part.name(), error));
+    parts.iter().filter_map(build).map(|(name, error)| error.context(format!("cannot build {name}"))).collect()
 }
 
 fn sum_up(obstacles: &[anyhow::Error]) -> Result<()> {
     if obstacles.is_empty() {
         return Ok(());
     }
-    let list: Vec<_> = obstacles.iter().map(|error| format!("- {error:#}")).collect();
-    bail!("not everything that the tests need is here:\n{}", list.join("\n"))
+    let mut list: Vec<_> = obstacles.iter().map(|error| format!("- {error:#}")).collect();
+    // Several parts may lack the same thing.
+    let mut told = HashSet::new();
+    list.retain(|obstacle| told.insert(obstacle.clone()));
+    bail!("not everything that is needed is here:\n{}", list.join("\n"))
 }
 
 /// Runs a command to its end, with what it prints going to `progress` line by line. The error quotes its last lines.
@@ -106,11 +112,15 @@ pub fn cache_folder() -> Result<PathBuf> {
 /// Where a program lies: in `PATH`, or in one of the folders for servers and manual installations that users often do
 /// not have in theirs.
 pub fn program(name: &str) -> Option<PathBuf> {
-    let usual = ["/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/usr/lib/openldap", "/usr/local/go/bin"];
-    std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .chain(usual.iter().map(PathBuf::from))
-        .map(|folder| folder.join(name))
-        .find(|candidate| candidate.is_file())
+    program_in(&std::env::var_os("PATH").unwrap_or_default(), name).or_else(|| {
+        let usual = ["/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/usr/lib/openldap", "/usr/local/go/bin"];
+        usual.iter().map(|folder| Path::new(folder).join(name)).find(|candidate| candidate.is_file())
+    })
+}
+
+/// Where a program lies in folders that are listed as in `PATH`.
+fn program_in(path: &OsStr, name: &str) -> Option<PathBuf> {
+    std::env::split_paths(path).map(|folder| folder.join(name)).find(|candidate| candidate.is_file())
 }
 
 /// The folder of this crate that holds what the peers are built and configured from.

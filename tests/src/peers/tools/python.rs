@@ -21,6 +21,11 @@ impl Scim2ServerEnvironment {
         Ok(environment("scim2-server")?.join("bin/scim2-server"))
     }
 
+    /// The path of its Python.
+    pub fn python() -> Result<PathBuf> {
+        Ok(environment("scim2-server")?.join("bin/python"))
+    }
+
     /// Makes the environment unless it is there.
     pub fn install(progress: Progress<'_>) -> Result<()> {
         install("scim2-server", progress)
@@ -60,7 +65,7 @@ fn install(name: &str, progress: Progress<'_>) -> Result<()> {
     progress(&format!("installing {name}"));
     // The programs of an environment carry its path, so that it has to be made in its place.
     let _ = fs::remove_dir_all(&folder);
-    let made = run(Command::new(python()?).args(["-m", "venv"]).arg(&folder), progress).and_then(|()| {
+    let made = run(Command::new(python()?.0).args(["-m", "venv"]).arg(&folder), progress).and_then(|()| {
         run(
             Command::new(folder.join("bin/python"))
                 .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-deps", "--requirement"])
@@ -77,8 +82,8 @@ fn install(name: &str, progress: Progress<'_>) -> Result<()> {
 
 fn location(name: &str) -> Result<PathBuf> {
     let requirements = fs::read(requirements(name))?;
-    let python = Command::new(python()?).arg("--version").output()?.stdout;
-    let digest = short_digest([requirements.as_slice(), python.as_slice()]);
+    let (_, version) = python()?;
+    let digest = short_digest([requirements.as_slice(), version.as_slice()]);
     Ok(cache_folder()?.join(format!("{name}-{digest}")))
 }
 
@@ -86,8 +91,40 @@ fn requirements(name: &str) -> PathBuf {
     peers_folder().join(name).join("requirements.txt")
 }
 
-fn python() -> Result<PathBuf> {
-    let advice = "Python is missing, which runs the SCIM server and Google's client library: install Python 3.10 or \
-                  newer with venv";
-    program("python3").context(advice)
+/// The oldest Python for which all the packages are made.
+const OLDEST: (u32, u32) = (3, 11);
+
+/// Python, if it is new enough, and what it says of its version.
+fn python() -> Result<(PathBuf, Vec<u8>)> {
+    let (major, minor) = OLDEST;
+    let advice = format!(
+        "Python runs the SCIM server and a client library of Google: install {major}.{minor} or newer, with venv"
+    );
+    let python = program("python3").with_context(|| format!("Python is missing. {advice}"))?;
+    let here = python.display();
+    let version =
+        Command::new(&python).arg("--version").output().with_context(|| format!("cannot start {here}"))?.stdout;
+    let found = String::from_utf8_lossy(&version).trim().to_owned();
+    if release(&found).is_none_or(|found| found < OLDEST) {
+        bail!("{here} is {found:?}, which is too old. {advice}");
+    }
+    Ok((python, version))
+}
+
+/// The first two numbers of what `python3 --version` prints, such as `Python 3.11.2`.
+fn release(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.strip_prefix("Python ")?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_compared_by_their_numbers() {
+        assert_eq!(release("Python 3.11.2"), Some((3, 11)));
+        assert!(release("Python 3.9.2").is_some_and(|found| found < OLDEST));
+        assert_eq!(release("pyenv: python3: command not found"), None);
+    }
 }
