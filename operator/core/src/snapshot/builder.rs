@@ -78,6 +78,7 @@ impl SnapshotBuilder {
         columns.attribute_ends.push(row_number(columns.attribute_names.len())?);
         columns.fingerprints.push(fingerprint(record));
         columns.unknown.set(row.0 as usize, record.unknown);
+        self.skipped.other_addresses += u64::from(record.other_addresses);
         self.references.references.users.push(reference);
         self.index(reference, Member::user(row));
         Ok(row)

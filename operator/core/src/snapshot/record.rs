@@ -30,6 +30,8 @@ pub struct UserRecord {
     pub attributes: Vec<(String, String)>,
     /// In a source: fields whose value could not be told. They are empty here and stay as they are in the target.
     pub unknown: Fields,
+    /// In a source: how many further addresses were passed over because they are none of mail.
+    pub other_addresses: u32,
 }
 
 impl UserRecord {
@@ -51,6 +53,7 @@ impl UserRecord {
         self.attributes.clear();
         self.active = true;
         self.unknown = Fields::NONE;
+        self.other_addresses = 0;
     }
 }
 

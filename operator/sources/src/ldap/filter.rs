@@ -33,6 +33,16 @@ pub(super) fn equals(attribute: &str, value: &str) -> Option<String> {
     Some(format!("({attribute}={value})"))
 }
 
+/// The filter for what both select.
+pub(super) fn both(one: &str, other: &str) -> String {
+    // The library takes a filter without its outer parentheses, too.
+    let whole = |filter: &str| {
+        let filter = filter.trim();
+        if filter.starts_with('(') { filter.to_owned() } else { format!("({filter})") }
+    };
+    format!("(&{}{})", whole(one), whole(other))
+}
+
 /// Bytes as a filter holds them (RFC 4515 §3).
 fn escaped(bytes: &[u8]) -> String {
     bytes
@@ -69,6 +79,14 @@ mod tests {
         let guid = "03020100-0504-0706-0809-0a0b0c0d0e0f";
         let bytes = r"\00\01\02\03\04\05\06\07\08\09\0a\0b\0c\0d\0e\0f";
         assert_eq!(equals("objectGUID", guid).unwrap(), format!("(objectGUID={bytes})"));
+    }
+
+    #[test]
+    fn two_filters_are_joined_whether_they_have_parentheses_or_not() {
+        for filter in [both("(uid=*)", "(mail=a)"), both("uid=*", "mail=a")] {
+            assert_eq!(filter, "(&(uid=*)(mail=a))");
+            assert!(is_valid(&filter));
+        }
     }
 
     #[test]
