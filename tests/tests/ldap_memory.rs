@@ -21,7 +21,7 @@ const MIB: usize = 1 << 20;
 fn status(field: &str) -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-    let kibibytes: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let kibibytes: usize = line.split_whitespace().next().unwrap().parse().unwrap();
     kibibytes * 1024
 }
 

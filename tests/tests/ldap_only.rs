@@ -34,7 +34,7 @@ struct World {
 
 async fn start(overlays: Vec<Overlay>) -> World {
     let company = Company::small();
-    let options = SlapdOptions { overlays, oddities: true, ..SlapdOptions::default() };
+    let options = SlapdOptions { overlays, ..SlapdOptions::default() };
     let slapd = Slapd::start(&options, &company).await.unwrap();
     let department = company.groups[0].clone();
     let outsider = company.people.iter().find(|person| !department.members.contains(&person.dn())).unwrap();

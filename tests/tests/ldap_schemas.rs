@@ -9,7 +9,7 @@ use directory_sync_core::disposition::Classified;
 use directory_sync_core::plan::WarningKind;
 use directory_sync_core::snapshot::{Snapshot, User};
 use directory_sync_sources::Source;
-use directory_sync_sources::ldap::{Bind, ClientCertificate, Dereference, LdapConfig, LdapSource, Scope, Search, Tls};
+use directory_sync_sources::ldap::{Bind, ClientCertificate, Dereference, LdapConfig, LdapSource, Search, Tls};
 use directory_sync_tests::peers::company::Company;
 use directory_sync_tests::peers::slapd::{self, ODDITIES_DN, Overlay, Slapd, SlapdOptions};
 use directory_sync_tests::peers::tls::CertificateAuthority;

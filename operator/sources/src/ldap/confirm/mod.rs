@@ -173,14 +173,15 @@ impl Confirmer<'_, '_> {
         }
         for search in searches {
             let mut found = Found::new(&[], |_: &Entry<'_>| {});
-            let filter = format!("({attribute}=*)");
+            // The base alone says nothing: it may be all that is shown.
+            let filter = filter::both(&search.filter, &format!("({attribute}=*)"));
             let base = &search.base_dn;
-            let request = Request { base, scope: Scope::Subtree, filter: &filter, page: None, size_limit: 1 };
+            let request = Request { base, scope: search.scope, filter: &filter, page: None, size_limit: 1 };
             self.directory.connection.search(&request, &mut found).await?;
             if found.names.is_empty() {
                 let message = format!(
                     "{} shows no entry with {attribute} below {base}, so it cannot be said that this one is gone; \
-                     check the rights of the account",
+                     check the rights of the account, or remove this search if nobody is there",
                     self.directory.connection.url()
                 );
                 return Ok(Finding::Unreadable { message });
