@@ -11,6 +11,7 @@ use directory_sync_api::convert;
 use directory_sync_api::source::LdapSchema;
 use directory_sync_core::confirm::{Finding, Lookup};
 use directory_sync_core::disposition::Classified;
+use directory_sync_core::mapping::{UserMapping, UserMappingSpec, Value};
 use directory_sync_core::plan::WarningKind;
 use directory_sync_core::snapshot::{Group, MemberKind, Snapshot, User};
 use directory_sync_sources::Source;
@@ -179,6 +180,29 @@ async fn only_groups_with_addresses_count_and_the_others_pass_their_members_on()
     let written = LdapConfig { groups: vec![below(BASE_DN, "(objectClass=group)")], ..of_schema };
     let read = LdapSource::new(written).unwrap().read_all().await.unwrap();
     assert!(read.snapshot().groups().any(|group| group.name() == "Domain Users"));
+}
+
+#[tokio::test]
+async fn whether_values_are_bytes_is_asked_of_the_schema_of_the_domain() {
+    let controller = SambaDomainController::start().await.unwrap();
+    let attribute = |name: &str| Some(Value::Attribute(name.to_owned()));
+    let mapping = UserMapping::compile(&UserMappingSpec {
+        id: attribute("objectGUID"),
+        email: attribute("mail"),
+        given_name: attribute("replPropertyMetaData"),
+        family_name: attribute("codePage"),
+        ..UserMappingSpec::default()
+    });
+    let config = LdapConfig {
+        users: vec![below(&format!("CN=Other Primary,{ODDITIES_DN}"), SCHEMA.user_filter())],
+        groups: Vec::new(),
+        user_mapping: Arc::new(mapping.unwrap()),
+        ..config(&controller)
+    };
+    let read = LdapSource::new(config).unwrap().read_all().await.unwrap();
+    let person = read.snapshot().user(0);
+    assert!(person.given_name().len() > 32 && person.given_name().bytes().all(|digit| digit.is_ascii_hexdigit()));
+    assert_eq!((person.family_name(), read.snapshot().skipped().malformed_values), ("0", 0));
 }
 
 #[tokio::test]

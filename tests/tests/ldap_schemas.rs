@@ -217,3 +217,36 @@ async fn a_client_certificate_is_an_account() {
     let plain = LdapConfig { urls: vec![server.url()], tls: Tls { plaintext: true, ..config.tls }, ..config };
     assert!(LdapSource::new(plain).unwrap_err().to_string().contains("needs TLS"));
 }
+
+#[tokio::test]
+async fn whether_values_are_bytes_is_asked_of_the_schema_of_the_server() {
+    let company = Company::small();
+    let server = Slapd::start(&SlapdOptions::default(), &company).await.unwrap();
+    let schema = "dn: cn=badges,cn=schema,cn=config\nobjectClass: olcSchemaConfig\ncn: badges\n\
+                  olcAttributeTypes: ( 1.3.6.1.4.1.4203.666.1.1 NAME 'badgeToken' EQUALITY octetStringMatch \
+                  SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 )\n\
+                  olcAttributeTypes: ( 1.3.6.1.4.1.4203.666.1.2 NAME ( 'oldToken' 'legacyToken' ) SUP badgeToken )\n\
+                  olcObjectClasses: ( 1.3.6.1.4.1.4203.666.3.1 NAME 'badgeHolder' SUP top AUXILIARY \
+                  MAY ( badgeToken $ oldToken ) )\n";
+    server.change(schema).await.unwrap();
+    let person = &company.people[0];
+    let badge = format!(
+        "dn: {}\nchangetype: modify\nadd: objectClass\nobjectClass: badgeHolder\n-\nadd: badgeToken\nbadgeToken: text\n-\n\
+         add: oldToken\noldToken: text\n",
+        person.dn()
+    );
+    server.change(&badge).await.unwrap();
+    let bind = Bind::Simple { username: slapd::READER_DN.to_owned(), password: server.reader_password().clone() };
+    for attribute in ["badgeToken", "LegacyToken"] {
+        let mapping = json!({ "user": { "id": { "attribute": attribute } } });
+        let schema = json!({ "schema": "OpenLDAP" });
+        let config = ldap_schema::config_with(server.url(), bind.clone(), &person.dn(), &schema, &mapping);
+        let source = LdapSource::new(config).unwrap();
+        let read = source.read_all().await.unwrap();
+        // The digits of the letters, because by the schema they are none.
+        assert_eq!(read.snapshot().user(0).id(), "74657874", "{attribute}");
+        let lookup = Lookup::User { id: "74657874".to_owned() };
+        let findings = source.confirm(&[lookup], read.snapshot().referencer()).await;
+        assert_eq!(findings, [Finding::StillThere { members: None }], "{attribute}");
+    }
+}

@@ -4,6 +4,7 @@ use super::ber::{self, Reader};
 use super::config::{Bind, Dereference, LdapConfig, Scope, Server};
 use super::error::{LdapError, ResultCode};
 use super::guard::{EntrySink, Guard, Totals};
+use super::syntax::Syntaxes;
 use directory_sync_core::mapping::Entry;
 use futures::FutureExt;
 use ldap3::controls::{PagedResults, RawControl};
@@ -128,6 +129,11 @@ impl Connection {
     /// The address of the server.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         self.guard.address()
+    }
+
+    /// Says what the values of attributes are that no table knows.
+    pub(super) fn set_syntaxes(&mut self, syntaxes: &Arc<Syntaxes>) {
+        self.guard.set_syntaxes(syntaxes);
     }
 
     /// How the connection is encrypted; `None` if it is not.

@@ -127,8 +127,10 @@ async fn entries(
 ) -> Result<Vec<(String, String)>, LdapError> {
     let mut sink = Entries { wanted: attributes, found: Vec::new(), id };
     let tests = attributes.iter().filter(|attribute| !but.contains(&attribute.as_str()));
-    let mut tests: Vec<String> = tests.filter_map(|attribute| filter::equals(attribute, text)).collect();
-    tests.extend(filter::equals("proxyAddresses", &format!("smtp:{text}")));
+    let syntaxes = directory.syntaxes();
+    let equals = |attribute: &str, text: &str| filter::equals(&syntaxes, attribute, text);
+    let mut tests: Vec<String> = tests.filter_map(|attribute| equals(attribute, text)).collect();
+    tests.extend(equals("proxyAddresses", &format!("smtp:{text}")));
     let any = format!("(|{})", tests.concat());
     let roots = directory.tops(searches).await?;
     let below = roots.iter().map(|root| (root.as_str(), Scope::Subtree, any.as_str()));

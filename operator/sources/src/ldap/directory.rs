@@ -9,6 +9,8 @@ use super::guard::{EntrySink, Totals};
 use super::names::{self, MemberName};
 use super::ranges;
 use super::referral::{HOPS, Target};
+use super::schema;
+use super::syntax::{self, Syntaxes};
 use directory_sync_core::mapping::Entry;
 use directory_sync_core::read::{IncompleteRead, Next};
 use directory_sync_core::snapshot::Referencer;
@@ -93,6 +95,7 @@ pub(super) struct Directory<'d> {
     pub(super) connection: Connection,
     pub(super) ldaps: bool,
     totals: Arc<Totals>,
+    syntaxes: Arc<Syntaxes>,
     root: Option<Root>,
 }
 
@@ -103,6 +106,10 @@ pub(super) struct Root {
     pub(super) naming_contexts: Vec<String>,
     /// The name of the server; only Active Directory says it.
     pub(super) host_name: Option<String>,
+    /// The entry that holds the schema (RFC 4512 §4.2).
+    pub(super) schema: Option<String>,
+    /// The entry below which the schema lies in Active Directory, one entry per attribute.
+    pub(super) attribute_schemas: Option<String>,
     /// The tops, in normal form, of the partitions that every forest of Active Directory has for its own
     /// configuration and for DNS. A search from the top of the domain is referred to each of them, and none of them
     /// holds people.
@@ -127,7 +134,26 @@ impl<'d> Directory<'d> {
         ldaps: bool,
         totals: Arc<Totals>,
     ) -> Self {
-        Self { config, tls, connection, ldaps, totals, root: None }
+        Self { config, tls, connection, ldaps, totals, syntaxes: Arc::default(), root: None }
+    }
+
+    /// Asks the server what the values of the mapped attributes are, if any is not known.
+    pub(super) async fn learn_syntaxes(&mut self) -> Result<(), LdapError> {
+        let groups = self.config.group_mapping.as_ref().map(|mapping| mapping.attributes()).unwrap_or_default();
+        let mapped = self.config.user_mapping.attributes().iter().chain(groups).map(String::as_str);
+        let unknown = syntax::unknown(mapped);
+        if !unknown.is_empty() {
+            let root = self.root().await?;
+            let learnt = schema::learn(&mut self.connection, &root, &unknown).await?;
+            self.syntaxes = Arc::new(Syntaxes::new(learnt));
+            self.connection.set_syntaxes(&self.syntaxes);
+        }
+        Ok(())
+    }
+
+    /// What the values of attributes are.
+    pub(super) fn syntaxes(&self) -> Arc<Syntaxes> {
+        Arc::clone(&self.syntaxes)
     }
 
     /// The name of the server that answers: its own, where it is a domain controller and says it, else its URL, with the
@@ -179,6 +205,7 @@ impl<'d> Directory<'d> {
                 None => pages(&mut self.connection, self.config, &search, sink).await,
                 Some(server) => {
                     let mut connection = Connection::open(self.config, server, self.tls, &self.totals).await?;
+                    connection.set_syntaxes(&self.syntaxes);
                     let ended = pages(&mut connection, self.config, &search, sink).await;
                     connection.close().await;
                     ended
@@ -298,7 +325,7 @@ async fn pages<C: Collector>(
 
 /// Takes the root.
 struct RootSink {
-    wanted: [String; 5],
+    wanted: [String; 7],
     root: Root,
 }
 
@@ -310,6 +337,8 @@ impl Default for RootSink {
             "defaultNamingContext",
             "rootDomainNamingContext",
             "dnsHostName",
+            "subschemaSubentry",
+            "schemaNamingContext",
         ];
         Self { wanted: wanted.map(str::to_owned), root: Root::default() }
     }
@@ -330,6 +359,7 @@ impl EntrySink for RootSink {
         let partitions = texts(1)
             .chain(texts(2).map(|domain| format!("DC=DomainDnsZones,{domain}")))
             .chain(texts(3).map(|domain| format!("DC=ForestDnsZones,{domain}")));
+        (self.root.schema, self.root.attribute_schemas) = (texts(5).next(), texts(6).next());
         self.root.host_name = texts(4).next().map(|name| excerpt(&name)).filter(|name| !name.is_empty());
         self.root.system_partitions = partitions.map(|name| dn::normal_form(name.as_bytes())).collect();
         Ok(())

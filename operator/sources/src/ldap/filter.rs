@@ -1,6 +1,6 @@
 //! Search filters (RFC 4515).
 
-use super::syntax::Syntax;
+use super::syntax::{Syntax, Syntaxes};
 
 /// How deeply a filter may be nested; the parser of the LDAP library recurses.
 const NESTING_CAP: usize = 32;
@@ -25,8 +25,8 @@ pub(super) fn is_valid(filter: &str) -> bool {
 
 /// The filter for the entries whose attribute has this value, whatever characters it contains. `None` if no value of
 /// the attribute can read like this.
-pub(super) fn equals(attribute: &str, value: &str) -> Option<String> {
-    let value = match Syntax::of(attribute) {
+pub(super) fn equals(syntaxes: &Syntaxes, attribute: &str, value: &str) -> Option<String> {
+    let value = match syntaxes.of(attribute) {
         Syntax::Text => ldap3::ldap_escape(value).into_owned(),
         syntax => escaped(&syntax.bytes(value)?),
     };
@@ -74,6 +74,7 @@ mod tests {
 
     #[test]
     fn a_value_cannot_change_the_filter() {
+        let equals = |attribute: &str, value: &str| equals(&Syntaxes::default(), attribute, value);
         assert_eq!(equals("entryUUID", "*)(uid=*").unwrap(), r"(entryUUID=\2a\29\28uid=\2a)");
         assert_eq!(equals("objectGUID", "*)(uid=*"), None);
         let guid = "03020100-0504-0706-0809-0a0b0c0d0e0f";

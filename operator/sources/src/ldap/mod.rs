@@ -9,7 +9,8 @@
 //! | `read` | all searches into a complete read |
 //! | `selection`, `graph` | who is in the groups to which a source is limited |
 //! | `passing` | groups that only pass their members on to the groups that they are in |
-//! | `names`, `dn`, `syntax` | by what groups know people, and what values that are bytes are written as |
+//! | `names`, `dn` | by what groups know people |
+//! | `syntax`, `schema` | which values are bytes, and what they are written as |
 //! | `confirm` | looks up people and groups before they are removed |
 //! | `describe` | what answers, and where an entry is, for people |
 
@@ -29,6 +30,7 @@ mod passing;
 mod ranges;
 mod read;
 mod referral;
+mod schema;
 mod selection;
 mod servers;
 mod syntax;
@@ -75,7 +77,7 @@ impl LdapSource {
         let read = async {
             let mut directory = self.connect().await?;
             let (url, address) = (directory.connection.url().to_owned(), directory.connection.address());
-            let (read, names) = match read::read(&mut directory).await {
+            let (read, names) = match Box::pin(read::read(&mut directory)).await {
                 Ok(read) => read,
                 Err(error) => {
                     // It may be another server, to which a referral led, that failed.
@@ -103,11 +105,14 @@ impl LdapSource {
             let mut directory = self.connect_once().await?;
             let server = directory.server().await?;
             if !self.config.health.was_another(directory.connection.url(), &server) {
+                directory.learn_syntaxes().await?;
                 return Ok(directory);
             }
             directory.close().await;
         }
-        self.connect_once().await
+        let mut directory = self.connect_once().await?;
+        directory.learn_syntaxes().await?;
+        Ok(directory)
     }
 
     async fn connect_once(&self) -> Result<Directory<'_>, LdapError> {

@@ -238,7 +238,7 @@ pub(super) enum Emptiness {
 /// Asks the entries in the trees of the searches whether they are in a group that shows no member.
 pub(super) async fn emptiness(directory: &mut Directory<'_>, group: &str) -> Result<Emptiness, LdapError> {
     let config = directory.config;
-    let Some(in_this) = filter::equals("memberOf", group) else { return Ok(Emptiness::Untold) };
+    let Some(in_this) = filter::equals(&directory.syntaxes(), "memberOf", group) else { return Ok(Emptiness::Untold) };
     let searches: Vec<Search> = config.users.iter().chain(&config.groups).cloned().collect();
     let mut is_told = false;
     for top in directory.tops(&searches).await? {

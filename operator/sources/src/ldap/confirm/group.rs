@@ -125,9 +125,10 @@ impl Confirmer<'_, '_> {
             Emptiness::HasMembers => return Ok(false),
             Emptiness::Untold => {}
         }
-        let shows: String = mapping.member_attributes().map(|attribute| format!("({attribute}=*)")).collect();
+        let shows: Vec<String> = mapping.member_attributes().map(|attribute| format!("({attribute}=*)")).collect();
+        let shows = format!("(|{})", shows.concat());
         for search in &self.config.groups {
-            let shows = filter::both(&search.filter, &format!("(|{shows})"));
+            let shows = filter::both(&search.filter, &shows);
             if self.directory.finds(&search.base_dn, &shows).await? {
                 return Ok(true);
             }

@@ -141,7 +141,7 @@ impl Confirmer<'_, '_> {
         id: &str,
         sink: &mut Found<'_, F>,
     ) -> Result<Option<&'s Search>, LdapError> {
-        let Some(has_id) = filter::equals(attribute, id) else { return Ok(None) };
+        let Some(has_id) = filter::equals(&self.directory.syntaxes(), attribute, id) else { return Ok(None) };
         let mut selecting = None;
         for search in searches {
             let narrowed = Search { filter: filter::both(&search.filter, &has_id), ..search.clone() };

@@ -17,7 +17,7 @@ pub(super) use transport::client_config;
 use super::ber::{self, BerError};
 use super::config::{Caps, LdapConfig, Server};
 use super::error::LdapError;
-use super::syntax::Syntax;
+use super::syntax::{Syntax, Syntaxes};
 use directory_sync_core::mapping::Entry;
 use message::{Answer, Request};
 use std::io;
@@ -47,6 +47,7 @@ pub(super) struct Guard {
     idle: Duration,
     caps: Caps,
     totals: Arc<Totals>,
+    syntaxes: Arc<Syntaxes>,
     server: Box<dyn Transport>,
     client: UnixStream,
     /// Bytes from the library that are no whole request yet.
@@ -87,6 +88,7 @@ impl Guard {
             idle: config.timeouts.idle,
             caps: config.caps,
             totals: Arc::clone(totals),
+            syntaxes: Arc::default(),
             server: transport,
             client: UnixStream::from_std(ours).map_err(local)?,
             requests: Vec::new(),
@@ -103,6 +105,11 @@ impl Guard {
     /// How the connection is encrypted; `None` if it is not.
     pub(super) fn encryption(&self) -> Option<crate::Encryption> {
         self.server.encryption()
+    }
+
+    /// Says what the values of attributes are that no table knows.
+    pub(super) fn set_syntaxes(&mut self, syntaxes: &Arc<Syntaxes>) {
+        self.syntaxes = Arc::clone(syntaxes);
     }
 
     /// The address of the server; `None` if the system does not know it any more.
@@ -206,7 +213,7 @@ impl Guard {
     /// Decodes entries from `used` on, up to the next message that is for the library.
     fn decode(&mut self, used: &mut usize, sink: &mut dyn EntrySink) -> Result<Step, LdapError> {
         let mut values = vec![Vec::new(); sink.attributes().len()];
-        let syntaxes: Vec<Syntax> = sink.attributes().iter().map(|attribute| Syntax::of(attribute)).collect();
+        let syntaxes: Vec<Syntax> = sink.attributes().iter().map(|attribute| self.syntaxes.of(attribute)).collect();
         loop {
             let rest = self.answers.get(*used..).unwrap_or_default();
             let framed = ber::frame(rest, self.caps.message_bytes).map_err(|error| self.refuse(error))?;

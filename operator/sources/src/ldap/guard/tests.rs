@@ -37,7 +37,7 @@ impl EntrySink for Everything {
 
     fn range(&mut self, _: &str, _: &[&[u8]]) -> bool {
         self.ranges += 1;
-        self.ranges % 2 == 0
+        self.ranges.is_multiple_of(2)
     }
 
     fn reference(&mut self, targets: &[&str]) -> Result<(), LdapError> {
@@ -61,6 +61,7 @@ pub(in crate::ldap) async fn guard() -> (Guard, StdUnixStream) {
         idle: config.timeouts.idle,
         caps: Caps { message_bytes: 1 << 16, page_entries: 10, page_bytes: 1 << 16, ..config.caps },
         totals: Arc::default(),
+        syntaxes: Arc::default(),
         server: Box::new(server),
         client: UnixStream::from_std(ours).unwrap(),
         requests: Vec::new(),
