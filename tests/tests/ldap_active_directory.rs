@@ -10,6 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use directory_sync_api::convert;
 use directory_sync_api::source::LdapSchema;
 use directory_sync_core::confirm::{Finding, Lookup};
+use directory_sync_core::disposition::Classified;
+use directory_sync_core::mapping::{UserMapping, UserMappingSpec, Value};
 use directory_sync_core::plan::WarningKind;
 use directory_sync_core::snapshot::{Group, MemberKind, Snapshot, User};
 use directory_sync_sources::Source;
@@ -17,7 +19,7 @@ use directory_sync_sources::ldap::{Bind, LdapConfig, LdapSource, Only, Scope, Se
 use directory_sync_tests::peers::company::active_directory::{
     ALL_STAFF_DN, BASE_DN, GROUPS_DN, LARGE_GROUP_DN, LARGE_GROUP_SIZE, ODDITIES_DN, STAFF,
 };
-use directory_sync_tests::peers::samba::{READER_DN, SambaDomainController};
+use directory_sync_tests::peers::samba::{HOST, READER_DN, SambaDomainController, SambaOptions};
 
 const SCHEMA: LdapSchema = LdapSchema::ActiveDirectory;
 
@@ -144,6 +146,83 @@ async fn a_whole_domain_is_read_from_its_root() {
 }
 
 #[tokio::test]
+async fn only_groups_with_addresses_count_and_the_others_pass_their_members_on() {
+    let controller = SambaDomainController::start().await.unwrap();
+    let add = format!(
+        "dn: CN=Mail Group,{ODDITIES_DN}\nchangetype: modify\nadd: member\n\
+         member: CN=Group Without Address,{ODDITIES_DN}\n"
+    );
+    controller.change(&add).await.unwrap();
+    let of_schema = LdapConfig {
+        schema_filters: vec![SCHEMA.user_filter().to_owned(), SCHEMA.group_filter().to_owned()],
+        mail_groups_only: true,
+        ..config(&controller)
+    };
+    let source = LdapSource::new(of_schema.clone()).unwrap();
+    let read = source.read_all().await.unwrap();
+    let snapshot = read.snapshot();
+    for name in ["Domain Users", "Group Without Address"] {
+        assert!(!snapshot.groups().any(|group| group.name() == name), "{name}");
+    }
+    assert!(members(snapshot, "Mail Group").contains("mail.only@example.com"));
+    assert_eq!(group(snapshot, "All Staff").unresolved_members(), 0);
+    assert_eq!(read.warnings().of(WarningKind::FilterOnMapped), 0);
+    assert!(read.warnings().of(WarningKind::GroupPassesOn) > 1);
+    assert!(snapshot.skipped().other_addresses > 100, "sip, x400 and x500 are counted");
+
+    // Who is in a list through such a group is in it when it is looked up, too.
+    let lookup = Lookup::Group { id: group(snapshot, "Mail Group").id().to_owned() };
+    let findings = source.confirm(&[lookup], snapshot.referencer()).await;
+    let Finding::StillThere { members: Some(members) } = &findings[0] else { panic!("{findings:?}") };
+    assert!(members.contains(&person(snapshot, "mail.only@example.com").unwrap().reference().unwrap()));
+
+    // A filter of one's own takes what it selects.
+    let written = LdapConfig { groups: vec![below(BASE_DN, "(objectClass=group)")], ..of_schema };
+    let read = LdapSource::new(written).unwrap().read_all().await.unwrap();
+    assert!(read.snapshot().groups().any(|group| group.name() == "Domain Users"));
+}
+
+#[tokio::test]
+async fn whether_values_are_bytes_is_asked_of_the_schema_of_the_domain() {
+    let controller = SambaDomainController::start().await.unwrap();
+    let attribute = |name: &str| Some(Value::Attribute(name.to_owned()));
+    let mapping = UserMapping::compile(&UserMappingSpec {
+        id: attribute("objectGUID"),
+        email: attribute("mail"),
+        given_name: attribute("replPropertyMetaData"),
+        family_name: attribute("codePage"),
+        ..UserMappingSpec::default()
+    });
+    let config = LdapConfig {
+        users: vec![below(&format!("CN=Other Primary,{ODDITIES_DN}"), SCHEMA.user_filter())],
+        groups: Vec::new(),
+        user_mapping: Arc::new(mapping.unwrap()),
+        ..config(&controller)
+    };
+    let read = LdapSource::new(config).unwrap().read_all().await.unwrap();
+    let person = read.snapshot().user(0);
+    assert!(person.given_name().len() > 32 && person.given_name().bytes().all(|digit| digit.is_ascii_hexdigit()));
+    assert_eq!((person.family_name(), read.snapshot().skipped().malformed_values), ("0", 0));
+}
+
+#[tokio::test]
+async fn a_domain_controller_is_known_by_its_own_name_and_speaks_tls_or_nothing() {
+    let controller = SambaDomainController::start_with(SambaOptions { require_encryption: true }).await.unwrap();
+    let narrow =
+        LdapConfig { users: vec![below(ODDITIES_DN, SCHEMA.user_filter())], groups: Vec::new(), ..config(&controller) };
+    let start_tls = LdapConfig {
+        urls: vec![controller.url()],
+        tls: Tls { start_tls: true, ..narrow.tls.clone() },
+        ..narrow.clone()
+    };
+    let read = LdapSource::new(start_tls).unwrap().read_all().await.unwrap();
+    assert_eq!(read.server().map(str::to_lowercase).as_deref(), Some(HOST));
+    let plain = LdapConfig { urls: vec![controller.url()], tls: Tls { plaintext: true, ..Tls::default() }, ..narrow };
+    let error = LdapSource::new(plain).unwrap().read_all().await.unwrap_err();
+    assert_eq!(error.reason(), "SourceEncryptionRequired", "{error}");
+}
+
+#[tokio::test]
 async fn only_the_members_of_given_groups_and_of_given_domains() {
     let controller = SambaDomainController::start().await.unwrap();
     let read = async |groups: &[&str], domains: &[&str]| {
@@ -162,6 +241,19 @@ async fn only_the_members_of_given_groups_and_of_given_domains() {
     assert_eq!(people(&[ALL_STAFF_DN], &[]).await, STAFF.len() as u64, "they are in the groups within");
     assert_eq!(people(&[&format!("CN=circle a,{ODDITIES_DN}")], &[]).await, 3, "in a circle of groups");
     assert_eq!(people(&[&format!("CN=Contractors,{ODDITIES_DN}")], &[]).await, 2, "one of them by the primary group");
+    assert_eq!(
+        people(&[&format!("CN=Empty Group,{ODDITIES_DN}")], &[]).await,
+        0,
+        "those in others say in which they are"
+    );
+    assert!(people(&[&format!("CN=Domain Users,CN=Users,{BASE_DN}")], &[]).await > STAFF.len() as u64);
+    let unsearched = LdapConfig {
+        only: Only { groups: vec![ALL_STAFF_DN.to_owned()], ..Only::default() },
+        groups: Vec::new(),
+        ..config(&controller)
+    };
+    let read_unsearched = LdapSource::new(unsearched).unwrap().read_all().await.unwrap();
+    assert_eq!(read_unsearched.snapshot().counts().users, STAFF.len() as u64, "wherever the groups are");
     let error = read(&[&format!("CN=No Such Group,{ODDITIES_DN}")], &[]).await.unwrap_err().to_string();
     assert!(error.contains("CN=No Such Group") && error.contains("onlyGroups"), "{error}");
 

@@ -1,57 +1,23 @@
-//! The schemas on the servers that they are named after, all but that of Active Directory.
+//! The schema of OpenLDAP on a server of that name, with what is odd in such directories.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::sync::Arc;
+mod ldap_schema;
 
-use directory_sync_api::convert;
-use directory_sync_api::source::LdapSchema;
-use directory_sync_api::sync::DirectorySyncSpec;
 use directory_sync_core::confirm::{Finding, Lookup};
 use directory_sync_core::disposition::Classified;
 use directory_sync_core::plan::WarningKind;
 use directory_sync_core::snapshot::{Snapshot, User};
 use directory_sync_sources::Source;
-use directory_sync_sources::ldap::{Bind, ClientCertificate, Dereference, LdapConfig, LdapSource, Scope, Search, Tls};
+use directory_sync_sources::ldap::{Bind, ClientCertificate, Dereference, LdapConfig, LdapSource, Search, Tls};
 use directory_sync_tests::peers::company::Company;
-use directory_sync_tests::peers::directory_389::{self, Directory389, FREEIPA_DN};
 use directory_sync_tests::peers::slapd::{self, ODDITIES_DN, Overlay, Slapd, SlapdOptions};
 use directory_sync_tests::peers::tls::CertificateAuthority;
 use serde_json::json;
 
-/// A source with the mapping and the filters of a schema.
-fn config(url: String, bind: Bind, base: &str, schema: &serde_json::Value) -> LdapConfig {
-    let mut ldap = json!({
-        "urls": ["ldaps://ldap.example.com"],
-        "bind": { "anonymous": {} },
-        "users": [{ "baseDN": base }],
-    });
-    ldap.as_object_mut().unwrap().extend(schema.as_object().unwrap().clone());
-    let spec: DirectorySyncSpec = serde_json::from_value(json!({
-        "source": { "ldap": ldap },
-        "target": { "scim": {
-            "url": "https://app.example.com/scim/v2",
-            "auth": { "bearerTokenSecretRef": { "name": "scim-token", "key": "token" } },
-        } },
-    }))
-    .unwrap();
-    let (people, groups) = convert::mapping(&spec).unwrap();
-    let schema: LdapSchema = spec.source.ldap.unwrap().schema;
-    let search =
-        |filter: &str| vec![Search { base_dn: base.to_owned(), scope: Scope::Subtree, filter: filter.to_owned() }];
-    LdapConfig {
-        tls: Tls { plaintext: true, ..Tls::default() },
-        users: search(schema.user_filter()),
-        groups: search(schema.group_filter()),
-        page_size: 50,
-        group_mapping: Some(Arc::new(groups)),
-        ..LdapConfig::new(vec![url], bind, Arc::new(people))
-    }
-}
-
 fn openldap(server: &Slapd, base: &str) -> LdapConfig {
     let bind = Bind::Simple { username: slapd::READER_DN.to_owned(), password: server.reader_password().clone() };
-    config(server.url(), bind, base, &json!({ "schema": "OpenLDAP", "lockedAccounts": "Inactive" }))
+    ldap_schema::config(server.url(), bind, base, &json!({ "schema": "OpenLDAP", "lockedAccounts": "Inactive" }))
 }
 
 fn person<'s>(snapshot: &'s Snapshot, address: &str) -> User<'s> {
@@ -125,14 +91,87 @@ async fn a_filter_on_what_is_mapped_is_warned_of() {
 }
 
 #[tokio::test]
-async fn an_alias_is_followed_if_that_is_wanted() {
+async fn what_a_schema_filters_on_is_not_warned_of() {
     let server = with_oddities().await;
-    let alias = format!("uid=alias.of.a.person,{ODDITIES_DN}");
-    let read = async |aliases| {
-        let config = LdapConfig { aliases, groups: Vec::new(), ..openldap(&server, &alias) };
-        LdapSource::new(config).unwrap().read_all().await.unwrap().snapshot().counts().users
+    let mut config = openldap(&server, "ou=People,dc=example,dc=com");
+    config.users[0].filter = "(&(objectClass=inetOrgPerson)(mail=*))".to_owned();
+    config.schema_filters.push(config.users[0].filter.clone());
+    let read = LdapSource::new(config).unwrap().read_all().await.unwrap();
+    assert_eq!(read.warnings().of(WarningKind::FilterOnMapped), 0);
+}
+
+#[tokio::test]
+async fn aliases_are_followed_where_that_is_wanted_and_one_that_leads_nowhere_is_passed_over() {
+    let server = with_oddities().await;
+    // The aliases alone: one of a person below another base, and one of nobody.
+    server
+        .change(&format!("dn: ou=Aliases,{ODDITIES_DN}\nobjectClass: organizationalUnit\nou: Aliases\n"))
+        .await
+        .unwrap();
+    for name in ["alias.of.a.person", "alias.of.nobody"] {
+        let moved = format!(
+            "dn: uid={name},{ODDITIES_DN}\nchangetype: modrdn\nnewrdn: uid={name}\ndeleteoldrdn: 1\nnewsuperior: \
+             ou=Aliases,{ODDITIES_DN}\n"
+        );
+        server.change(&moved).await.unwrap();
+    }
+    let source = |aliases, base: &str| {
+        let config = LdapConfig { aliases, groups: Vec::new(), ..openldap(&server, base) };
+        LdapSource::new(config).unwrap()
     };
-    assert_eq!((read(Dereference::Never).await, read(Dereference::Finding).await), (0, 1));
+    let below = format!("ou=Aliases,{ODDITIES_DN}");
+    let itself = format!("uid=alias.of.a.person,{below}");
+    let mut found = Vec::new();
+    for aliases in [Dereference::Never, Dereference::Searching, Dereference::Finding, Dereference::Always] {
+        let count = async |base: &str| source(aliases, base).read_all().await.unwrap().snapshot().counts().users;
+        found.push((count(&below).await, count(&itself).await));
+    }
+    assert_eq!(found, [(0, 0), (1, 0), (0, 1), (1, 1)]);
+
+    // Whoever came through an alias is not where the name of the entry says.
+    for (aliases, base) in [(Dereference::Searching, &below), (Dereference::Finding, &itself)] {
+        let source = source(aliases, base);
+        let read = source.read_all().await.unwrap();
+        let lookup = Lookup::User { id: read.snapshot().user(0).id().to_owned() };
+        let findings = source.confirm(&[lookup], read.snapshot().referencer()).await;
+        assert_eq!(findings, [Finding::StillThere { members: None }], "{aliases:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_right_on_the_address_leaves_people_without_one_and_on_the_entries_leaves_nobody() {
+    let company = Company::small();
+    let server = Slapd::start(&SlapdOptions::default(), &company).await.unwrap();
+    let source = LdapSource::new(openldap(&server, "ou=People,dc=example,dc=com")).unwrap();
+    let before = source.read_all().await.unwrap();
+    let lookup = [Lookup::User { id: company.people[0].entry_uuid() }];
+
+    server.restrict(&["to attrs=mail by * none"]).await.unwrap();
+    let read = source.read_all().await.unwrap();
+    assert_eq!(read.snapshot().counts().users, 200);
+    assert!(read.snapshot().users().all(|user| user.address().is_empty()), "nobody has one, which the guards hold");
+
+    server.restrict(&["to dn.children=\"ou=People,dc=example,dc=com\" by * none"]).await.unwrap();
+    let read = source.read_all().await.unwrap();
+    assert_eq!(read.snapshot().counts().users, 0);
+    let findings = source.confirm(&lookup, before.snapshot().referencer()).await;
+    assert!(matches!(findings[..], [Finding::Unreadable { .. }]), "{findings:?}");
+}
+
+#[tokio::test]
+async fn the_groups_that_people_show_can_be_mapped() {
+    let company = Company::small();
+    let options = SlapdOptions { overlays: vec![Overlay::MemberOf], ..SlapdOptions::default() };
+    let server = Slapd::start(&options, &company).await.unwrap();
+    let council = company.group("Works Council").unwrap();
+    let bind = Bind::Simple { username: slapd::READER_DN.to_owned(), password: server.reader_password().clone() };
+    let schema = json!({ "schema": "OpenLDAP" });
+    let in_council = format!("has(entry.memberOf) && '{}' in entry.memberOf ? '/Council' : '/'", council.dn());
+    let mapping = json!({ "user": { "orgUnit": { "cel": in_council } } });
+    let config = ldap_schema::config_with(server.url(), bind, "ou=People,dc=example,dc=com", &schema, &mapping);
+    let read = LdapSource::new(config).unwrap().read_all().await.unwrap();
+    let members = read.snapshot().users().filter(|user| user.org_unit() == "/Council").count();
+    assert_eq!(members, council.members.len());
 }
 
 #[tokio::test]
@@ -180,34 +219,34 @@ async fn a_client_certificate_is_an_account() {
 }
 
 #[tokio::test]
-async fn directory_389_gives_all_pages_one_cookie_and_is_read_whole() {
+async fn whether_values_are_bytes_is_asked_of_the_schema_of_the_server() {
     let company = Company::small();
-    let server = Directory389::start(&company).await.unwrap();
-    let bind =
-        Bind::Simple { username: directory_389::READER_DN.to_owned(), password: server.reader_password().clone() };
-    let schema = json!({ "schema": "389DirectoryServer" });
-    let source = LdapSource::new(config(server.url(), bind.clone(), slapd::BASE_DN, &schema)).unwrap();
-    let read = source.read_all().await.unwrap();
-    let snapshot = read.snapshot();
-    assert_eq!(snapshot.counts().users, 200);
-    assert_eq!(snapshot.counts().groups, company.groups.len() as u64);
-    assert!(snapshot.users().all(User::active));
-
-    let leaver = company.people.iter().find(|person| person.mail.is_some()).unwrap();
-    let id = person(snapshot, leaver.mail.as_deref().unwrap()).id().to_owned();
-    let other = person(snapshot, company.people.iter().rev().find_map(|person| person.mail.as_deref()).unwrap())
-        .id()
-        .to_owned();
-    server.delete(&leaver.dn()).await.unwrap();
-    let lookups = [Lookup::User { id }, Lookup::User { id: other }];
-    let findings = source.confirm(&lookups, snapshot.referencer()).await;
-    assert_eq!(findings, [Finding::Gone, Finding::StillThere { members: None }]);
-
-    server.add_freeipa_accounts().await.unwrap();
-    let source = LdapSource::new(config(server.url(), bind, FREEIPA_DN, &json!({ "schema": "FreeIPA" }))).unwrap();
-    let read = source.read_all().await.unwrap();
-    let alice = person(read.snapshot(), "alice@example.com");
-    assert_eq!((alice.id(), alice.active()), ("7d3f6b52-0c1e-11ef-8a44-001a4a160001", true));
-    assert_eq!(read.snapshot().users().filter(|user| !user.active()).count(), 1);
-    assert!(read.snapshot().groups().any(|group| !group.members().is_empty()));
+    let server = Slapd::start(&SlapdOptions::default(), &company).await.unwrap();
+    let schema = "dn: cn=badges,cn=schema,cn=config\nobjectClass: olcSchemaConfig\ncn: badges\n\
+                  olcAttributeTypes: ( 1.3.6.1.4.1.4203.666.1.1 NAME 'badgeToken' EQUALITY octetStringMatch \
+                  SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 )\n\
+                  olcAttributeTypes: ( 1.3.6.1.4.1.4203.666.1.2 NAME ( 'oldToken' 'legacyToken' ) SUP badgeToken )\n\
+                  olcObjectClasses: ( 1.3.6.1.4.1.4203.666.3.1 NAME 'badgeHolder' SUP top AUXILIARY \
+                  MAY ( badgeToken $ oldToken ) )\n";
+    server.change(schema).await.unwrap();
+    let person = &company.people[0];
+    let badge = format!(
+        "dn: {}\nchangetype: modify\nadd: objectClass\nobjectClass: badgeHolder\n-\nadd: badgeToken\nbadgeToken: text\n-\n\
+         add: oldToken\noldToken: text\n",
+        person.dn()
+    );
+    server.change(&badge).await.unwrap();
+    let bind = Bind::Simple { username: slapd::READER_DN.to_owned(), password: server.reader_password().clone() };
+    for attribute in ["badgeToken", "LegacyToken"] {
+        let mapping = json!({ "user": { "id": { "attribute": attribute } } });
+        let schema = json!({ "schema": "OpenLDAP" });
+        let config = ldap_schema::config_with(server.url(), bind.clone(), &person.dn(), &schema, &mapping);
+        let source = LdapSource::new(config).unwrap();
+        let read = source.read_all().await.unwrap();
+        // The digits of the letters, because by the schema they are none.
+        assert_eq!(read.snapshot().user(0).id(), "74657874", "{attribute}");
+        let lookup = Lookup::User { id: "74657874".to_owned() };
+        let findings = source.confirm(&[lookup], read.snapshot().referencer()).await;
+        assert_eq!(findings, [Finding::StillThere { members: None }], "{attribute}");
+    }
 }

@@ -115,6 +115,32 @@ async fn tls_is_checked_against_the_given_authority() {
 }
 
 #[tokio::test]
+async fn a_new_authority_takes_the_place_of_the_old_one_without_a_restart() {
+    let [old, new] = ["the old authority", "the new authority"].map(|name| CertificateAuthority::new(name).unwrap());
+    let certificate = |authority: &CertificateAuthority| authority.server_certificate(&["127.0.0.1"]).unwrap();
+    let options = SlapdOptions { certificate: Some(certificate(&old)), ..SlapdOptions::default() };
+    let mut slapd = Slapd::start(&options, &Company::small()).await.unwrap();
+    // Every run makes a source of what the Secret or the ConfigMap holds by then.
+    let source = |slapd: &Slapd, bundle: String| {
+        let tls = Tls { ca_bundle: Some(bundle), ..Tls::default() };
+        LdapSource::new(LdapConfig { urls: vec![slapd.ldaps_url().unwrap()], tls, ..config(slapd) }).unwrap()
+    };
+    let both = [old.certificate_pem(), new.certificate_pem()].concat();
+    let first = source(&slapd, old.certificate_pem().to_owned());
+    assert_eq!(first.read_all().await.unwrap().snapshot().counts().users, 200);
+
+    slapd.stop_serving();
+    slapd.set_certificate(&certificate(&new)).unwrap();
+    slapd.start_serving().await.unwrap();
+    for stale in [first, source(&slapd, old.certificate_pem().to_owned())] {
+        assert_eq!(stale.read_all().await.unwrap_err().reason(), "SourceCertificateUntrusted");
+    }
+    for bundle in [both, new.certificate_pem().to_owned()] {
+        assert_eq!(source(&slapd, bundle).read_all().await.unwrap().snapshot().counts().users, 200);
+    }
+}
+
+#[tokio::test]
 async fn each_mistake_in_the_settings_has_its_own_name() {
     let (slapd, _) = start().await;
     let good = config(&slapd);

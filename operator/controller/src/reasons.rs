@@ -250,7 +250,7 @@ pub const SECTIONS: &[Section] = &[
             ),
             reason(
                 "SourceReadIncomplete",
-                "The connection broke, or values were missing, before the answer was complete.",
+                "The connection broke before the answer was complete.",
                 "Nothing if it passes; otherwise look at the server's log.",
             ),
             reason(
@@ -280,7 +280,7 @@ pub const SECTIONS: &[Section] = &[
             ),
             reason(
                 "SourceGroupUnreadable",
-                "The members of a group of `onlyGroups` cannot be read whole.",
+                "A group on which `onlyGroups` depends, or one of its members, cannot be seen.",
                 "Correct its name, or grant the account the right to read it.",
             ),
             reason("SourceAccessDenied", "The account may not search there.", "Grant it the right to read."),

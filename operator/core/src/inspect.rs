@@ -22,6 +22,8 @@ pub struct Inspection {
     pub memberships: u64,
     /// Values that could not be used, of people and groups together.
     pub malformed_values: u64,
+    /// Further addresses that are none of mail, and are passed over.
+    pub other_addresses: u64,
     /// What a plan would warn of, whatever the target holds.
     pub warnings: Vec<Warning>,
 }
@@ -56,6 +58,7 @@ pub fn inspect(read: &CompleteRead<SourceSide>, rules: &Rules) -> Result<Inspect
         groups: groups(source, &rules.exclude_source),
         memberships: source.counts().memberships,
         malformed_values: source.skipped().malformed_values,
+        other_addresses: source.skipped().other_addresses,
         warnings: warnings.cloned().collect(),
     })
 }

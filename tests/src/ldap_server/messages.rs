@@ -90,6 +90,11 @@ pub fn group(id: u8, name: &str, attribute: &str, members: &[&str], version: &st
     message(id, &value(SEARCH_ENTRY, &[&value(4, &[dn.as_bytes()]), &value(0x30, &[&members, &others])]), &[])
 }
 
+/// The root of the tree of a domain controller (RFC 4512 §5.1) that says its name.
+pub fn domain_controller(id: u8, host: &str) -> Vec<u8> {
+    entry(id, b"", &[("dnsHostName", host.as_bytes())])
+}
+
 /// A person whose id and address follow from the name.
 pub fn person(id: u8, uid: &str) -> Vec<u8> {
     let name = format!("uid={uid},ou=People,dc=example,dc=com");

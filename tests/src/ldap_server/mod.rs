@@ -8,6 +8,7 @@ pub mod messages;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 
 use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,20 +36,36 @@ impl LdapServer {
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
+        Self::script(move |number, session| -> Pin<Box<dyn Future<Output = Result<()>> + Send>> {
+            if number == 0 { Box::pin(script(session)) } else { Box::pin(serve_one_person(session)) }
+        })
+        .await
+    }
+
+    /// Serves one person to every connection.
+    pub async fn behave() -> Result<Self> {
+        Self::script(|_, session| serve_one_person(session)).await
+    }
+
+    /// Runs `script` on every connection; it is told how many there were before.
+    pub async fn script<F>(script: impl Fn(usize, Session) -> F + Send + Sync + 'static) -> Result<Self>
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(async move {
-            let mut first = true;
-            while let Ok((socket, _)) = listener.accept().await {
-                let session = Session { socket, buffer: Vec::new() };
-                if std::mem::take(&mut first) {
-                    tokio::spawn(script(session));
-                } else {
-                    tokio::spawn(serve_one_person(session));
-                }
+            for number in 0.. {
+                let Ok((socket, _)) = listener.accept().await else { break };
+                tokio::spawn(script(number, Session { socket, buffer: Vec::new() }));
             }
         });
         Ok(Self { address, task })
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// The address without TLS.

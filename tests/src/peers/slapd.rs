@@ -216,6 +216,13 @@ impl Slapd {
         self.reader.search_command(url, BASE_DN)
     }
 
+    /// Gives a server that has a certificate, and is stopped, another one.
+    pub fn set_certificate(&self, certificate: &ServerCertificate) -> Result<()> {
+        let folder = self.processes.folder();
+        fs::write(folder.join("server.crt"), &certificate.certificate_pem)?;
+        Ok(fs::write(folder.join("server.key"), &certificate.key_pem)?)
+    }
+
     /// Stops the server; its data stay for [`Self::start_serving`].
     pub fn stop_serving(&mut self) {
         self.processes.stop(NAME);

@@ -80,12 +80,13 @@ pub struct LdapSource {
     #[schemars(length(max = 16))]
     pub groups: Vec<LdapSearch>,
     /// Only people and groups with a primary address in one of these domains, and people without one, which are
-    /// reported. Whoever moves to another domain leaves. Empty: all.
+    /// reported. Whoever moves to another domain leaves. Other groups pass their members on to the groups that they are
+    /// in. Empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 253)))]
     pub only_mail_domains: Vec<String>,
     /// Only people who are members of one of these groups, each given by its distinguished name, or of groups within
-    /// them. Nested groups count if `groups` finds them. A group that cannot be read whole fails the read. Empty:
+    /// them, wherever these are. A group that cannot be read whole, or that is not shown, fails the read. Empty:
     /// everybody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 1024)))]
@@ -219,7 +220,9 @@ pub enum LdapSchema {
     /// computers or the system's own mailboxes. The primary address is the `SMTP:` one of `proxyAddresses`, else `mail`;
     /// the other mail addresses of `proxyAddresses` are aliases. Names are `givenName`, `sn` and `displayName`. An
     /// account that `userAccountControl` disables is inactive, unless it is that of a shared mailbox, a room or
-    /// equipment. Groups are all groups but built-in ones; who has a group as primary group is a member.
+    /// equipment. Groups are those with an address, without the built-in ones; who has a group as primary group is a
+    /// member. Groups without an address are not synchronised and pass their members on to the groups that they are in,
+    /// unless the search that finds them has a filter of its own.
     ActiveDirectory,
     /// The identity management of Red Hat and Fedora. People and groups are known by `ipaUniqueID`; who has
     /// `nsAccountLock` is inactive. Otherwise as OpenLDAP, with members in `member`.

@@ -64,6 +64,8 @@ pub(super) async fn source(
         },
         users: spec.users.iter().map(|search| self::search(search, spec.schema.user_filter())).collect(),
         groups: spec.groups.iter().map(|search| self::search(search, spec.schema.group_filter())).collect(),
+        schema_filters: vec![spec.schema.user_filter().to_owned(), spec.schema.group_filter().to_owned()],
+        mail_groups_only: spec.schema == LdapSchema::ActiveDirectory,
         only: Only { mail_domains: spec.only_mail_domains.clone(), groups: spec.only_groups.clone() },
         primary_groups: spec.schema == LdapSchema::ActiveDirectory,
         aliases: match spec.dereference_aliases {

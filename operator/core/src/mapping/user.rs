@@ -133,14 +133,17 @@ impl UserMapping {
             }
         };
         told(Part::Email, self.email.write_address(entry, malformed, &mut record.address));
-        let aliases = &mut record.aliases;
+        let (aliases, others) = (&mut record.aliases, &mut record.other_addresses);
         for field in &self.aliases {
             let outcome = field.each(entry, malformed, |text| match mail_address(text) {
                 Ok(alias) => {
                     aliases.push(alias.to_owned());
                     Use::Taken
                 }
-                Err(used) => used,
+                Err(used) => {
+                    *others += u32::from(used == Use::PassedOver);
+                    used
+                }
             });
             told(Part::Aliases, outcome);
         }
@@ -269,6 +272,17 @@ mod tests {
         assert_eq!(person.attributes, [("title".to_owned(), "Countess".to_owned())]);
         assert!(person.active);
         assert_eq!(malformed, 1);
+    }
+
+    #[test]
+    fn further_addresses_of_other_kinds_are_counted_and_are_not_malformed() {
+        let spec = UserMappingSpec { aliases: vec![attribute("proxyAddresses")], ..minimal() };
+        let addresses: &[&[u8]] =
+            &[b"SMTP:a@x", b"smtp:b@x", b"sip:a@x", b"X400:c=DE;a= ;", b"x500:/o=Example", b"no address"];
+        let entry: &[(&str, &[&[u8]])] = &[("entryUUID", &[b"1"]), ("mail", &[b"a@x"]), ("proxyAddresses", addresses)];
+        let (person, malformed) = map(&spec, entry);
+        let person = person.unwrap();
+        assert_eq!((person.aliases.as_slice(), person.other_addresses, malformed), (&["b@x".to_owned()][..], 3, 1));
     }
 
     #[test]

@@ -121,6 +121,7 @@ pub fn plan<'w>(
         (WarningKind::WithoutId, Kind::User, skipped.users_without_id),
         (WarningKind::WithoutId, Kind::Group, skipped.groups_without_id),
         (WarningKind::MalformedValues, Kind::User, skipped.malformed_values),
+        (WarningKind::OtherAddresses, Kind::User, skipped.other_addresses),
     ] {
         draft.warnings.count(kind, object, count, "");
     }

@@ -38,6 +38,8 @@ pub enum WarningKind {
     NestedGroupsFlattened,
     /// Groups that contain themselves, directly or through others.
     GroupInItself,
+    /// Groups of the source that are not synchronised themselves and pass their members on to the groups they are in.
+    GroupPassesOn,
     /// A filter of the source tests an attribute that is mapped.
     FilterOnMapped,
     /// Members that are not managed stay in managed groups.
@@ -57,6 +59,8 @@ pub enum WarningKind {
     /// Values that were left out of the read because they are no text, no address, too many or too long, and
     /// expressions that came to no result.
     MalformedValues,
+    /// Further addresses that are none of mail (`sip:`, `x400:`, `x500:`); they are passed over.
+    OtherAddresses,
     /// What this field should be could not be told; it stays as it is in the target.
     FieldUnknown(Field),
     /// Passwords written in a way that the target does not take; they are not sent.
@@ -143,6 +147,12 @@ impl WarningKind {
                 "group contains itself, directly or through other groups; mend it in the source",
                 "groups contain themselves, directly or through other groups; mend them in the source",
             ),
+            Self::GroupPassesOn => (
+                "group has no address, or one elsewhere, is not synchronised itself, and passes its members on to the \
+                 groups that it is in",
+                "groups have no address, or one elsewhere, are not synchronised themselves, and pass their members on to \
+                 the groups that they are in",
+            ),
             Self::FilterOnMapped => (
                 "filter tests an attribute that is mapped; whoever loses it, or hides it from the account, looks like a \
                  leaver: filter on something else",
@@ -180,6 +190,10 @@ impl WarningKind {
             Self::MalformedValues => (
                 "value of the source is no text, no address, too long, or could not be computed, and was left out",
                 "values of the source are no text, no address, too long, or could not be computed, and were left out",
+            ),
+            Self::OtherAddresses => (
+                "further address is of another kind than mail (sip, x400, x500) and is passed over",
+                "further addresses are of other kinds than mail (sip, x400, x500) and are passed over",
             ),
             Self::FieldUnknown(_) => (
                 "value of FIELD cannot be told from the source and stays as it is in the target",

@@ -82,6 +82,7 @@ impl SnapshotBuilder {
             columns.passwords.resize(row.0 as usize, None);
             columns.passwords.push(Some(password.clone()));
         }
+        self.skipped.other_addresses += u64::from(record.other_addresses);
         self.references.references.users.push(reference);
         self.index(reference, Member::user(row));
         Ok(row)

@@ -181,6 +181,8 @@ pub struct Skipped {
     pub groups_without_id: u64,
     /// Entries with a value that is not text, not an address, or longer than the cap, by field.
     pub malformed_values: u64,
+    /// Further addresses of people that are none of mail.
+    pub other_addresses: u64,
 }
 
 /// How much a snapshot holds.

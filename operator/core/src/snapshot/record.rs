@@ -33,6 +33,8 @@ pub struct UserRecord {
     pub password: Option<Result<Password, UnusablePassword>>,
     /// In a source: fields whose value could not be told. They are empty here and stay as they are in the target.
     pub unknown: Fields,
+    /// In a source: how many further addresses were passed over because they are none of mail.
+    pub other_addresses: u32,
 }
 
 impl UserRecord {
@@ -55,6 +57,7 @@ impl UserRecord {
         self.password = None;
         self.active = true;
         self.unknown = Fields::NONE;
+        self.other_addresses = 0;
     }
 }
 

@@ -13,6 +13,9 @@ pub(super) const OCTET_STRING: u8 = 0x04;
 /// `ENUMERATED`.
 pub(super) const ENUMERATED: u8 = 0x0a;
 
+/// Most values of a message that is handed to the library, which makes a tree of them.
+const VALUES_CAP: usize = 10_000;
+
 const CONSTRUCTED: u8 = 0x20;
 /// In the low five bits: the tag goes on in further octets, which LDAP never uses.
 const LONG_TAG: u8 = 0x1f;
@@ -31,6 +34,14 @@ pub(super) enum BerError {
     /// Values are nested more deeply than the cap.
     #[error("values nested more than {cap} deep")]
     TooDeep {
+        /// The cap.
+        cap: usize,
+    },
+    /// There are more parts than the cap.
+    #[error("more than {cap} {what} in one message")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
         /// The cap.
         cap: usize,
     },
@@ -80,12 +91,18 @@ pub(super) fn frame(input: &[u8], cap: usize) -> Result<Option<usize>, BerError>
     Ok(Some(head + length).filter(|&total| total <= input.len()))
 }
 
-/// Checks that every constructed value is filled exactly by its parts and that none lies deeper than `CAP`.
+/// Checks that every constructed value is filled exactly by its parts, that none lies deeper than `CAP`, and that they
+/// are not very many.
 pub(super) fn check_nesting<const CAP: usize>(message: &[u8]) -> Result<(), BerError> {
     let mut open = [0_usize; CAP];
     let mut depth = 0;
+    let mut values = 0;
     let mut rest = message;
     while !rest.is_empty() {
+        values += 1;
+        if values > VALUES_CAP {
+            return Err(BerError::TooMany { what: "values", cap: VALUES_CAP });
+        }
         let (tag, head, length) = header(rest)?.ok_or(BerError::Invalid("a value that is cut off"))?;
         let end = rest.len().checked_sub(head + length).ok_or(BerError::Invalid("a value longer than its message"))?;
         if depth > 0 && open.get(depth - 1).is_some_and(|&outer| end < outer) {
@@ -191,6 +208,16 @@ mod tests {
         assert_eq!(check_nesting::<16>(&nested(17)), Err(BerError::TooDeep { cap: 16 }));
         assert!(check_nesting::<16>(&[0x30, 3, 0x30, 2, 4, 0]).is_err());
         assert!(check_nesting::<16>(&[0x30, 4, 0x30, 1, 4, 0]).is_err());
+    }
+
+    #[test]
+    fn a_message_of_very_many_values_is_refused() {
+        let flat = |count: usize| {
+            let length = u16::try_from(count * 2).unwrap().to_be_bytes();
+            [&[0x30, 0x82], &length[..], &[4, 0].repeat(count)].concat()
+        };
+        assert_eq!(check_nesting::<16>(&flat(VALUES_CAP - 1)), Ok(()));
+        assert_eq!(check_nesting::<16>(&flat(VALUES_CAP)), Err(BerError::TooMany { what: "values", cap: VALUES_CAP }));
     }
 
     proptest! {

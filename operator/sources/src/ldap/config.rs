@@ -3,8 +3,11 @@
 use super::error::LdapError;
 use super::filter;
 use super::servers::Health;
+use directory_sync_core::address;
+use directory_sync_core::capabilities::Field;
 use directory_sync_core::mapping::{GroupMapping, UserMapping, same_attribute};
 use directory_sync_core::read::ReadCaps;
+use directory_sync_core::snapshot::GroupRecord;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::net::SocketAddr;
@@ -32,6 +35,11 @@ pub struct LdapConfig {
     pub users: Vec<Search>,
     /// Where groups are; empty: none are read.
     pub groups: Vec<Search>,
+    /// Filters that come from a schema, not from whoever wrote the resource. What these test is not warned of.
+    pub schema_filters: Vec<String>,
+    /// Of the groups that a filter of a schema finds, only those with an address count; the others only pass their
+    /// members on to the groups that they are in.
+    pub mail_groups_only: bool,
     /// Whose people count, of those that the searches find.
     pub only: Only,
     /// Whether groups have those as members who have them as primary group (Active Directory).
@@ -64,6 +72,8 @@ impl LdapConfig {
             bind,
             users: Vec::new(),
             groups: Vec::new(),
+            schema_filters: Vec::new(),
+            mail_groups_only: false,
             only: Only::default(),
             primary_groups: false,
             aliases: Dereference::default(),
@@ -80,10 +90,10 @@ impl LdapConfig {
 /// Whose people count, of those that the searches find. Everybody else is as if the filter did not select them.
 #[derive(Debug, Clone, Default)]
 pub struct Only {
-    /// People and groups with a primary address in one of these domains, and people without one; empty: all.
+    /// People and groups with a primary address in one of these domains, and people without one; empty: all. Other
+    /// groups only pass their members on to the groups that they are in.
     pub mail_domains: Vec<String>,
-    /// Members of these groups, given by DN, and of the groups within them that are found by the searches for groups;
-    /// empty: all.
+    /// Members of these groups, given by DN, and of all groups within them, wherever these are; empty: all.
     pub groups: Vec<String>,
 }
 
@@ -187,17 +197,31 @@ impl Default for Timeouts {
 pub struct Caps {
     /// Bytes of one message.
     pub message_bytes: usize,
-    /// Entries of one page; a server may ignore the page size.
+    /// Entries and references of one page; a server may ignore the page size.
     pub page_entries: usize,
     /// Bytes of one page.
     pub page_bytes: usize,
+    /// Entries and references of one read, those that come twice as well.
+    pub total_entries: u64,
+    /// Bytes of one read.
+    pub total_bytes: u64,
+    /// Values of one read, of the attributes that were asked for.
+    pub total_values: u64,
     /// People, groups and memberships of a read, and pages of a search.
     pub read: ReadCaps,
 }
 
 impl Default for Caps {
     fn default() -> Self {
-        Self { message_bytes: 64 << 20, page_entries: 1_000_000, page_bytes: 1 << 30, read: ReadCaps::default() }
+        Self {
+            message_bytes: 64 << 20,
+            page_entries: 1_000_000,
+            page_bytes: 1 << 30,
+            total_entries: 20_000_000,
+            total_bytes: 64 << 30,
+            total_values: 300_000_000,
+            read: ReadCaps::default(),
+        }
     }
 }
 
@@ -289,15 +313,44 @@ impl LdapConfig {
         Ok(servers)
     }
 
+    /// Whether somebody wrote the filter, which otherwise comes from a schema.
+    pub(super) fn is_written(&self, filter: &str) -> bool {
+        !self.schema_filters.iter().any(|known| known == filter)
+    }
+
+    /// Whether a group that this filter found is one itself, or only passes its members on to the groups that it is in.
+    /// An address that cannot be told may be the right one.
+    pub(super) fn counts(&self, filter: &str, group: &GroupRecord) -> bool {
+        if group.unknown.contains(Field::Email) {
+            return true;
+        }
+        let without_address = group.address.is_empty() && self.mail_groups_only && !self.is_written(filter);
+        !without_address && self.is_in_domains(&group.address)
+    }
+
+    /// Whether there may be groups that only pass their members on.
+    pub(super) fn passes_members_on(&self) -> bool {
+        self.mail_groups_only || !self.only.mail_domains.is_empty()
+    }
+
+    /// Whether an address is in one of the domains to which the source is limited.
+    pub(super) fn is_in_domains(&self, address: &str) -> bool {
+        let domains = &self.only.mail_domains;
+        let domain = address::domain(address).map(address::domain_key);
+        domains.is_empty()
+            || domain.is_some_and(|domain| domains.iter().any(|allowed| address::domain_key(allowed) == domain))
+    }
+
     /// Filters that test an attribute which is mapped, each as `users[0].filter tests mail`. That every filter tests
-    /// `objectClass` does not count.
+    /// `objectClass` does not count, nor what a schema's filter tests.
     pub(super) fn filters_on_mapped(&self) -> Vec<String> {
         let groups = self.group_mapping.as_ref().map(|mapping| mapping.attributes()).unwrap_or_default();
         let mut found = Vec::new();
         for (kind, searches, mapped) in
             [("users", &self.users, self.user_mapping.attributes()), ("groups", &self.groups, groups)]
         {
-            for (index, search) in searches.iter().enumerate() {
+            let written = searches.iter().enumerate().filter(|(_, search)| self.is_written(&search.filter));
+            for (index, search) in written {
                 let tested = filter::attributes(&search.filter);
                 for name in mapped.iter().filter(|name| !same_attribute(name, "objectClass")) {
                     if tested.iter().any(|tested| same_attribute(tested, name.split(';').next().unwrap_or_default())) {

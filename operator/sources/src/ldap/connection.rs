@@ -3,13 +3,15 @@
 use super::ber::{self, Reader};
 use super::config::{Bind, Dereference, LdapConfig, Scope, Server};
 use super::error::{LdapError, ResultCode};
-use super::guard::{EntrySink, Guard};
+use super::guard::{EntrySink, Guard, Totals};
+use super::syntax::Syntaxes;
 use directory_sync_core::mapping::Entry;
 use futures::FutureExt;
 use ldap3::controls::{PagedResults, RawControl};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, SearchOptions, StdStream};
 use secrecy::ExposeSecret;
 use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -20,6 +22,7 @@ pub(super) struct Connection {
     guard: Guard,
     ldap: Ldap,
     url: String,
+    place: String,
     aliases: ldap3::DerefAliases,
 }
 
@@ -48,10 +51,11 @@ pub(super) async fn connect(
     config: &LdapConfig,
     servers: &[Server],
     tls: &Arc<rustls::ClientConfig>,
+    totals: &Arc<Totals>,
 ) -> Result<Connection, LdapError> {
     let mut attempts = Vec::new();
     for server in config.health.sort(servers.to_vec()) {
-        match Connection::open(config, &server, tls).await {
+        match Connection::open(config, &server, tls, totals).await {
             Ok(connection) => {
                 config.health.answered(&server.url);
                 return Ok(connection);
@@ -81,9 +85,15 @@ impl Connection {
         config: &LdapConfig,
         server: &Server,
         tls: &Arc<rustls::ClientConfig>,
+        totals: &Arc<Totals>,
     ) -> Result<Self, LdapError> {
-        let (guard, stream) = Guard::open(config, server, tls).await?;
+        let (guard, stream) = Guard::open(config, server, tls, totals).await?;
         let url = server.url.clone();
+        let is_name = server.host.parse::<IpAddr>().is_err();
+        let place = match guard.address().filter(|_| is_name) {
+            Some(address) => format!("{url} ({})", address.ip()),
+            None => url.clone(),
+        };
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(stream));
         // With a stream given, the URL only says that it is a Unix socket.
         let (driver, ldap) = LdapConnAsync::with_settings(settings, "ldapi:///")
@@ -101,7 +111,7 @@ impl Connection {
             Dereference::Finding => ldap3::DerefAliases::Finding,
             Dereference::Always => ldap3::DerefAliases::Always,
         };
-        let mut connection = Self { guard, ldap, url, aliases };
+        let mut connection = Self { guard, ldap, url, place, aliases };
         connection.bind(&config.bind).await?;
         Ok(connection)
     }
@@ -109,6 +119,21 @@ impl Connection {
     /// The server.
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The server with the address that its name stands for.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The address of the server.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.guard.address()
+    }
+
+    /// Says what the values of attributes are that no table knows.
+    pub(super) fn set_syntaxes(&mut self, syntaxes: &Arc<Syntaxes>) {
+        self.guard.set_syntaxes(syntaxes);
     }
 
     /// How the connection is encrypted; `None` if it is not.
@@ -137,7 +162,7 @@ impl Connection {
 
     /// Sends one search, gives its entries to `sink`, and succeeds only if the server says that it did.
     pub(super) async fn search(&mut self, request: &Request<'_>, sink: &mut dyn EntrySink) -> Result<Page, LdapError> {
-        let Self { guard, ldap, url, aliases } = self;
+        let Self { guard, ldap, url, aliases, .. } = self;
         // An empty list would ask for everything (RFC 4511 §4.5.1.8).
         let attributes = match sink.attributes() {
             [] => vec!["1.1".to_owned()],
@@ -227,11 +252,50 @@ impl EntrySink for NoEntries {
         &[]
     }
 
-    fn entry(&mut self, _: &Entry<'_>, _: Option<&str>) -> Result<(), LdapError> {
+    fn entry(&mut self, _: &Entry<'_>) -> Result<(), LdapError> {
         Ok(())
     }
 
     fn reference(&mut self, _: &[&str]) -> Result<(), LdapError> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ldap::guard::tests::guard;
+
+    fn problem<T>(outcome: Result<T, LdapError>) -> String {
+        match outcome {
+            Err(LdapError::ClientFailed { problem, .. }) => problem,
+            Err(error) => panic!("{error}"),
+            Ok(_) => panic!("it succeeded"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_library_in_an_operation_is_an_ordinary_error() {
+        let (mut guard, _library) = guard().await;
+        let operation = async { panic!("the library met what it did not expect") };
+        let outcome: Result<(), _> = run(&mut guard, "ldap://dc1", operation, &mut NoEntries).await;
+        assert_eq!(problem(outcome), "the LDAP library broke down");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_task_of_the_library_is_an_ordinary_error_whether_it_returns_or_panics() {
+        for panics in [false, true] {
+            let (mut guard, library) = guard().await;
+            let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(library));
+            let (driver, mut ldap) = LdapConnAsync::with_settings(settings, "ldapi:///").await.unwrap();
+            let task = tokio::spawn(async move {
+                let _driver = driver;
+                assert!(!panics, "the library met what it did not expect");
+            });
+            assert_eq!(task.await.is_err(), panics);
+            let operation = ldap.simple_bind("cn=reader", "of a test");
+            let outcome = run(&mut guard, "ldap://dc1", operation, &mut NoEntries).await;
+            assert!(!problem(outcome).contains("of a test"));
+        }
     }
 }

@@ -127,19 +127,12 @@ async fn entries(
 ) -> Result<Vec<(String, String)>, LdapError> {
     let mut sink = Entries { wanted: attributes, found: Vec::new(), id };
     let tests = attributes.iter().filter(|attribute| !but.contains(&attribute.as_str()));
-    let mut tests: Vec<String> = tests.filter_map(|attribute| filter::equals(attribute, text)).collect();
-    tests.extend(filter::equals("proxyAddresses", &format!("smtp:{text}")));
+    let syntaxes = directory.syntaxes();
+    let equals = |attribute: &str, text: &str| filter::equals(&syntaxes, attribute, text);
+    let mut tests: Vec<String> = tests.filter_map(|attribute| equals(attribute, text)).collect();
+    tests.extend(equals("proxyAddresses", &format!("smtp:{text}")));
     let any = format!("(|{})", tests.concat());
-    let trees = directory.root().await?.naming_contexts;
-    let mut roots: Vec<String> = Vec::new();
-    for search in searches {
-        let form = dn::normal_form(search.base_dn.as_bytes());
-        let tree = trees.iter().find(|tree| dn::is_within(&form, &dn::normal_form(tree.as_bytes())));
-        let root = tree.unwrap_or(&search.base_dn);
-        if !roots.contains(root) {
-            roots.push(root.clone());
-        }
-    }
+    let roots = directory.tops(searches).await?;
     let below = roots.iter().map(|root| (root.as_str(), Scope::Subtree, any.as_str()));
     let itself = text.contains('=').then_some((text, Scope::Base, "(objectClass=*)"));
     for (base, scope, filter) in below.chain(itself) {
@@ -194,7 +187,7 @@ impl EntrySink for Names {
         &[]
     }
 
-    fn entry(&mut self, entry: &Entry<'_>, _: Option<&str>) -> Result<(), LdapError> {
+    fn entry(&mut self, entry: &Entry<'_>) -> Result<(), LdapError> {
         self.0.push(entry.name.to_owned());
         Ok(())
     }
@@ -216,7 +209,7 @@ impl<F: Fn(&Entry<'_>) -> String + Send> EntrySink for Entries<'_, F> {
         self.wanted
     }
 
-    fn entry(&mut self, entry: &Entry<'_>, _: Option<&str>) -> Result<(), LdapError> {
+    fn entry(&mut self, entry: &Entry<'_>) -> Result<(), LdapError> {
         if !self.found.iter().any(|(name, _)| name == entry.name) {
             self.found.push((entry.name.to_owned(), (self.id)(entry)));
         }
@@ -265,7 +258,7 @@ impl EntrySink for Root {
         &self.wanted
     }
 
-    fn entry(&mut self, entry: &Entry<'_>, _: Option<&str>) -> Result<(), LdapError> {
+    fn entry(&mut self, entry: &Entry<'_>) -> Result<(), LdapError> {
         for (texts, values) in self.values.iter_mut().zip(entry.values) {
             *texts = values.iter().filter_map(|value| std::str::from_utf8(value).ok()).map(str::to_owned).collect();
         }

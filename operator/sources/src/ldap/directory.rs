@@ -5,10 +5,12 @@ use super::config::{LdapConfig, Scope, Search, Server};
 use super::connection::{Connection, Request};
 use super::dn;
 use super::error::{LdapError, excerpt};
-use super::guard::EntrySink;
+use super::guard::{EntrySink, Totals};
 use super::names::{self, MemberName};
 use super::ranges;
 use super::referral::{HOPS, Target};
+use super::schema;
+use super::syntax::{self, Syntaxes};
 use directory_sync_core::mapping::Entry;
 use directory_sync_core::read::{IncompleteRead, Next};
 use directory_sync_core::snapshot::Referencer;
@@ -17,6 +19,8 @@ use std::sync::Arc;
 
 /// Most continuation references of one search.
 const REFERENCES: usize = 1000;
+/// Most bytes of these together.
+const REFERENCE_BYTES: usize = 256 * 1024;
 
 /// Takes what a search finds.
 pub(super) trait Collector: EntrySink {
@@ -54,14 +58,33 @@ pub(super) struct Ranged {
 
 /// Continuation references: each a choice of servers that hold one part of the answer.
 #[derive(Debug, Default)]
-pub(super) struct References(Vec<Vec<String>>);
+pub(super) struct References {
+    all: Vec<Vec<String>>,
+    bytes: usize,
+    /// There were more than are kept.
+    more: bool,
+}
 
 impl References {
-    /// Takes one. The text of more than a thousand is not kept; they are too many to be followed anyway.
+    /// Takes one. What is too much is not kept, and fails the search.
     pub(super) fn add(&mut self, targets: &[&str]) {
-        if self.0.len() < REFERENCES {
-            self.0.push(targets.iter().map(|&target| target.to_owned()).collect());
+        self.bytes = self.bytes.saturating_add(targets.iter().map(|target| target.len()).sum());
+        self.more |= self.all.len() >= REFERENCES || self.bytes > REFERENCE_BYTES;
+        if !self.more {
+            self.all.push(targets.iter().map(|&target| target.to_owned()).collect());
         }
+    }
+
+    /// Gives them out, unless there were too many.
+    fn take(&mut self, url: &str) -> Result<Vec<Vec<String>>, LdapError> {
+        let Self { all, more, .. } = std::mem::take(self);
+        if more {
+            let problem = format!(
+                "more than {REFERENCES} references to other servers, or more than {REFERENCE_BYTES} bytes of them"
+            );
+            return Err(LdapError::CapExceeded { url: url.to_owned(), problem });
+        }
+        Ok(all)
     }
 }
 
@@ -71,6 +94,8 @@ pub(super) struct Directory<'d> {
     pub(super) tls: &'d Arc<rustls::ClientConfig>,
     pub(super) connection: Connection,
     pub(super) ldaps: bool,
+    totals: Arc<Totals>,
+    syntaxes: Arc<Syntaxes>,
     root: Option<Root>,
 }
 
@@ -79,6 +104,12 @@ pub(super) struct Directory<'d> {
 pub(super) struct Root {
     /// The tops of the trees that the server holds.
     pub(super) naming_contexts: Vec<String>,
+    /// The name of the server; only Active Directory says it.
+    pub(super) host_name: Option<String>,
+    /// The entry that holds the schema (RFC 4512 §4.2).
+    pub(super) schema: Option<String>,
+    /// The entry below which the schema lies in Active Directory, one entry per attribute.
+    pub(super) attribute_schemas: Option<String>,
     /// The tops, in normal form, of the partitions that every forest of Active Directory has for its own
     /// configuration and for DNS. A search from the top of the domain is referred to each of them, and none of them
     /// holds people.
@@ -101,8 +132,63 @@ impl<'d> Directory<'d> {
         tls: &'d Arc<rustls::ClientConfig>,
         connection: Connection,
         ldaps: bool,
+        totals: Arc<Totals>,
     ) -> Self {
-        Self { config, tls, connection, ldaps, root: None }
+        Self { config, tls, connection, ldaps, totals, syntaxes: Arc::default(), root: None }
+    }
+
+    /// Asks the server what the values of the mapped attributes are, if any is not known.
+    pub(super) async fn learn_syntaxes(&mut self) -> Result<(), LdapError> {
+        let groups = self.config.group_mapping.as_ref().map(|mapping| mapping.attributes()).unwrap_or_default();
+        let mapped = self.config.user_mapping.attributes().iter().chain(groups).map(String::as_str);
+        let unknown = syntax::unknown(mapped);
+        if !unknown.is_empty() {
+            let root = self.root().await?;
+            let learnt = schema::learn(&mut self.connection, &root, &unknown).await?;
+            self.syntaxes = Arc::new(Syntaxes::new(learnt));
+            self.connection.set_syntaxes(&self.syntaxes);
+        }
+        Ok(())
+    }
+
+    /// What the values of attributes are.
+    pub(super) fn syntaxes(&self) -> Arc<Syntaxes> {
+        Arc::clone(&self.syntaxes)
+    }
+
+    /// The name of the server that answers: its own, where it is a domain controller and says it, else its URL, with the
+    /// address that the name in the URL stands for. One URL may lead to many servers.
+    pub(super) async fn server(&mut self) -> Result<String, LdapError> {
+        // Asked of domain controllers only, because they alone answer.
+        let own = if self.config.primary_groups { self.root().await?.host_name } else { None };
+        Ok(own.unwrap_or_else(|| self.connection.place().to_owned()))
+    }
+
+    /// The entries from which everything can be found that lies in the trees of these searches: the tops of the trees,
+    /// or, where the server does not name them, the bases.
+    pub(super) async fn tops(&mut self, searches: &[Search]) -> Result<Vec<String>, LdapError> {
+        let trees = self.root().await?.naming_contexts;
+        let mut tops: Vec<String> = Vec::new();
+        for search in searches {
+            let form = dn::normal_form(search.base_dn.as_bytes());
+            let tree = trees.iter().find(|tree| dn::is_within(&form, &dn::normal_form(tree.as_bytes())));
+            let top = tree.unwrap_or(&search.base_dn);
+            if !tops.contains(top) {
+                tops.push(top.clone());
+            }
+        }
+        Ok(tops)
+    }
+
+    /// Whether a search finds anything. What the server refuses to search counts as not found.
+    pub(super) async fn finds(&mut self, base: &str, filter: &str) -> Result<bool, LdapError> {
+        let mut any = AnyEntry(false);
+        let request = Request { base, scope: Scope::Subtree, filter, page: None, size_limit: 1 };
+        match self.connection.search(&request, &mut any).await {
+            Ok(_) => Ok(any.0),
+            Err(error) if error.is_of_this_search_only() => Ok(any.0),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes a search to its end, wherever that is; anything less is an error.
@@ -118,13 +204,14 @@ impl<'d> Directory<'d> {
             let ended = match &server {
                 None => pages(&mut self.connection, self.config, &search, sink).await,
                 Some(server) => {
-                    let mut connection = Connection::open(self.config, server, self.tls).await?;
+                    let mut connection = Connection::open(self.config, server, self.tls, &self.totals).await?;
+                    connection.set_syntaxes(&self.syntaxes);
                     let ended = pages(&mut connection, self.config, &search, sink).await;
                     connection.close().await;
                     ended
                 }
             };
-            let mut references = std::mem::take(&mut sink.references().0);
+            let mut references = sink.references().take(&url)?;
             // The whole search may be referred elsewhere, instead of a part of it.
             let whole = match ended {
                 Ok(()) => None,
@@ -238,14 +325,21 @@ async fn pages<C: Collector>(
 
 /// Takes the root.
 struct RootSink {
-    wanted: [String; 4],
+    wanted: [String; 7],
     root: Root,
 }
 
 impl Default for RootSink {
     fn default() -> Self {
-        let wanted =
-            ["namingContexts", "configurationNamingContext", "defaultNamingContext", "rootDomainNamingContext"];
+        let wanted = [
+            "namingContexts",
+            "configurationNamingContext",
+            "defaultNamingContext",
+            "rootDomainNamingContext",
+            "dnsHostName",
+            "subschemaSubentry",
+            "schemaNamingContext",
+        ];
         Self { wanted: wanted.map(str::to_owned), root: Root::default() }
     }
 }
@@ -255,7 +349,7 @@ impl EntrySink for RootSink {
         &self.wanted
     }
 
-    fn entry(&mut self, entry: &Entry<'_>, _: Option<&str>) -> Result<(), LdapError> {
+    fn entry(&mut self, entry: &Entry<'_>) -> Result<(), LdapError> {
         let texts = |place: usize| {
             let values = entry.values.get(place).map(Vec::as_slice).unwrap_or_default();
             values.iter().filter_map(|value| std::str::from_utf8(value).ok()).map(str::to_owned)
@@ -265,11 +359,51 @@ impl EntrySink for RootSink {
         let partitions = texts(1)
             .chain(texts(2).map(|domain| format!("DC=DomainDnsZones,{domain}")))
             .chain(texts(3).map(|domain| format!("DC=ForestDnsZones,{domain}")));
+        (self.root.schema, self.root.attribute_schemas) = (texts(5).next(), texts(6).next());
+        self.root.host_name = texts(4).next().map(|name| excerpt(&name)).filter(|name| !name.is_empty());
         self.root.system_partitions = partitions.map(|name| dn::normal_form(name.as_bytes())).collect();
         Ok(())
     }
 
     fn reference(&mut self, _: &[&str]) -> Result<(), LdapError> {
         Ok(())
+    }
+}
+
+/// Notes whether there is an entry.
+struct AnyEntry(bool);
+
+impl EntrySink for AnyEntry {
+    fn attributes(&self) -> &[String] {
+        &[]
+    }
+
+    fn entry(&mut self, _: &Entry<'_>) -> Result<(), LdapError> {
+        self.0 = true;
+        Ok(())
+    }
+
+    fn reference(&mut self, _: &[&str]) -> Result<(), LdapError> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_kept_up_to_a_number_and_a_size() {
+        let kept = |count: usize, length: usize| {
+            let mut references = References::default();
+            for _ in 0..count {
+                references.add(&[&"u".repeat(length)]);
+            }
+            references.take("ldap://dc1").map(|all| all.len())
+        };
+        assert_eq!(kept(REFERENCES, 1).unwrap(), REFERENCES);
+        assert!(kept(REFERENCES + 1, 1).is_err());
+        assert_eq!(kept(32, 8192).unwrap(), 32);
+        assert!(kept(33, 8192).is_err());
     }
 }

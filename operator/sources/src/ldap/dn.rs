@@ -34,15 +34,39 @@ pub(super) fn normal_form(name: &[u8]) -> Vec<u8> {
     form
 }
 
-/// The normal form of a member value: a name, with `uniqueMember` followed by an optional bit string
-/// (RFC 4517 §3.3.21), which does not count.
+/// The normal form of a member value.
 pub(super) fn member_normal_form(value: &[u8]) -> Vec<u8> {
+    normal_form(member_name(value))
+}
+
+/// The name in a member value: with `uniqueMember` an optional bit string may follow (RFC 4517 §3.3.21), which does not
+/// count.
+pub(super) fn member_name(value: &[u8]) -> &[u8] {
     let name = value.strip_suffix(b"'B").and_then(|name| {
         let hash = name.iter().rposition(|&b| b == b'#')?;
         let bits = name.get(hash + 1..)?.strip_prefix(b"'")?;
         bits.iter().all(|b| matches!(b, b'0' | b'1')).then(|| name.get(..hash))?
     });
-    normal_form(name.unwrap_or(value))
+    name.unwrap_or(value)
+}
+
+/// The name of the entry above this one, as it is written; empty if there is none.
+pub(super) fn above(name: &str) -> &str {
+    let (mut escaped, mut quoted) = (false, false);
+    let end = name.bytes().position(|byte| match byte {
+        _ if std::mem::take(&mut escaped) => false,
+        b'\\' => {
+            escaped = true;
+            false
+        }
+        b'"' => {
+            quoted = !quoted;
+            false
+        }
+        b',' | b';' => !quoted,
+        _ => false,
+    });
+    end.and_then(|end| name.get(end + 1..)).unwrap_or_default().trim_start()
 }
 
 /// Whether the entry lies at or below the base; both in normal form.
@@ -191,6 +215,20 @@ mod tests {
     fn a_unique_member_is_its_name_without_the_bit_string() {
         assert_eq!(member_normal_form(b"cn=a,o=x#'0101'B"), normal_form(b"cn=a,o=x"));
         assert_eq!(member_normal_form(b"CN=A, o=x"), normal_form(b"cn=a,o=x"));
+        assert_eq!(member_name(b"cn=a,o=x#'0101'B"), b"cn=a,o=x");
+    }
+
+    #[test]
+    fn the_entry_above_comes_after_the_first_part_of_the_name() {
+        for (name, parent) in [
+            ("cn=a, ou=p,o=x", "ou=p,o=x"),
+            (r"cn=Lovelace\, Ada,o=x", "o=x"),
+            ("cn=\"Lovelace, Ada\",o=x", "o=x"),
+            ("o=x", ""),
+            ("", ""),
+        ] {
+            assert_eq!(above(name), parent, "{name}");
+        }
     }
 
     #[test]
@@ -207,6 +245,7 @@ mod tests {
         fn no_bytes_make_it_panic(name in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = normal_form(&name);
             let _ = member_normal_form(&name);
+            let _ = above(&String::from_utf8_lossy(&name));
         }
     }
 }

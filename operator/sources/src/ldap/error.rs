@@ -53,6 +53,45 @@ pub enum LdapError {
         /// The group.
         group: String,
     },
+    /// A group whose members are to be synchronised shows none, and it cannot be told whether it has none.
+    #[error(
+        "{url} shows no member of {}, on which onlyGroups depends, and does not tell by memberOf either whether it has \
+         none; grant the account the right to read its members, or take it out of onlyGroups or of the group it is in",
+        excerpt(group)
+    )]
+    GroupShowsNobody {
+        /// The server.
+        url: String,
+        /// The group.
+        group: String,
+    },
+    /// A member of a group whose members are to be synchronised is not shown, and may be a group itself.
+    #[error(
+        "{url} does not show an entry below {} that is a member of {}, on which onlyGroups depends; if it is a group, its \
+         people would look like leavers: grant the account the right to read it, or remove it from the group if it is \
+         gone",
+        excerpt(above),
+        excerpt(group)
+    )]
+    MemberHidden {
+        /// The server.
+        url: String,
+        /// The group.
+        group: String,
+        /// The entry above the member, whose own name may be that of a person.
+        above: String,
+    },
+    /// Too many members of the groups whose members are to be synchronised are found by no search.
+    #[error(
+        "{url}: more than {cap} members of the groups in onlyGroups are found neither by users nor by groups, too many to \
+         be looked up one by one; widen these searches, or name smaller groups"
+    )]
+    MembersElsewhere {
+        /// The server.
+        url: String,
+        /// How many are looked up.
+        cap: usize,
+    },
     /// A setting that cannot work.
     #[error("spec.source.ldap.{field}: {problem}")]
     Config {
@@ -279,14 +318,6 @@ pub enum LdapError {
         /// What the server said.
         result: ResultCode,
     },
-    /// An attribute came in part only.
-    #[error("{url} sent only a range of the values of {attribute} of one entry; raise the server's limit of values")]
-    PartialValues {
-        /// The server.
-        url: String,
-        /// The attribute.
-        attribute: String,
-    },
     /// The read did not come to its end.
     #[error(transparent)]
     Incomplete(#[from] IncompleteRead),
@@ -301,18 +332,23 @@ pub enum LdapError {
 impl LdapError {
     /// Whether the next URL is worth a try: the server could not be spoken to at all.
     pub(super) fn is_of_this_server_only(&self) -> bool {
-        matches!(
-            self,
-            Self::HostUnknown { .. }
-                | Self::Unreachable { .. }
-                | Self::TimedOut { .. }
-                | Self::StartTlsRefused { .. }
-                | Self::TlsFailed { .. }
-                | Self::CertificateExpired { .. }
-                | Self::CertificateUntrusted { .. }
-                | Self::Unavailable { .. }
-                | Self::ConnectionLost { .. }
-        )
+        self.failed_server().is_some()
+    }
+
+    /// The server that could not be spoken to.
+    pub(super) fn failed_server(&self) -> Option<&str> {
+        match self {
+            Self::HostUnknown { url, .. }
+            | Self::Unreachable { url, .. }
+            | Self::TimedOut { url, .. }
+            | Self::StartTlsRefused { url, .. }
+            | Self::TlsFailed { url, .. }
+            | Self::CertificateExpired { url, .. }
+            | Self::CertificateUntrusted { url, .. }
+            | Self::Unavailable { url, .. }
+            | Self::ConnectionLost { url, .. } => Some(url),
+            _ => None,
+        }
     }
 
     /// Whether the connection is as good as before, so that other searches may go on.
@@ -355,7 +391,10 @@ impl Classified for LdapError {
             Self::PlaintextRefused { .. } | Self::PasswordsInClearText => "SourcePlaintextRefused",
             Self::HostUnknown { .. } | Self::DomainUnknown { .. } => "SourceHostUnknown",
             Self::DomainLeads { .. } => "SourceDomainLeadsAway",
-            Self::GroupUnreadable { .. } => "SourceGroupUnreadable",
+            Self::GroupUnreadable { .. }
+            | Self::GroupShowsNobody { .. }
+            | Self::MemberHidden { .. }
+            | Self::MembersElsewhere { .. } => "SourceGroupUnreadable",
             Self::Unreachable { .. } | Self::Unavailable { .. } => "SourceUnavailable",
             Self::TimedOut { .. } => "SourceTimedOut",
             Self::StartTlsRefused { .. } | Self::TlsFailed { .. } => "SourceTlsFailed",
@@ -363,9 +402,7 @@ impl Classified for LdapError {
             Self::CertificateUntrusted { .. } => "SourceCertificateUntrusted",
             Self::AuthFailed { .. } | Self::ClientCertificateRefused { .. } => "SourceAuthFailed",
             Self::EncryptionRequired { .. } => "SourceEncryptionRequired",
-            Self::ConnectionLost { .. } | Self::ClientFailed { .. } | Self::PartialValues { .. } => {
-                "SourceReadIncomplete"
-            }
+            Self::ConnectionLost { .. } | Self::ClientFailed { .. } => "SourceReadIncomplete",
             Self::Malformed { .. } => "SourceMalformedAnswer",
             Self::CapExceeded { .. } | Self::LimitExceeded { .. } => "SourceLimitExceeded",
             Self::BaseNotFound { .. } => "SourceBaseNotFound",

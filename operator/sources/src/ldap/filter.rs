@@ -1,6 +1,6 @@
 //! Search filters (RFC 4515).
 
-use super::syntax::Syntax;
+use super::syntax::{Syntax, Syntaxes};
 
 /// How deeply a filter may be nested; the parser of the LDAP library recurses.
 const NESTING_CAP: usize = 32;
@@ -25,12 +25,22 @@ pub(super) fn is_valid(filter: &str) -> bool {
 
 /// The filter for the entries whose attribute has this value, whatever characters it contains. `None` if no value of
 /// the attribute can read like this.
-pub(super) fn equals(attribute: &str, value: &str) -> Option<String> {
-    let value = match Syntax::of(attribute) {
+pub(super) fn equals(syntaxes: &Syntaxes, attribute: &str, value: &str) -> Option<String> {
+    let value = match syntaxes.of(attribute) {
         Syntax::Text => ldap3::ldap_escape(value).into_owned(),
         syntax => escaped(&syntax.bytes(value)?),
     };
     Some(format!("({attribute}={value})"))
+}
+
+/// The filter for what both select.
+pub(super) fn both(one: &str, other: &str) -> String {
+    // The library takes a filter without its outer parentheses, too.
+    let whole = |filter: &str| {
+        let filter = filter.trim();
+        if filter.starts_with('(') { filter.to_owned() } else { format!("({filter})") }
+    };
+    format!("(&{}{})", whole(one), whole(other))
 }
 
 /// Bytes as a filter holds them (RFC 4515 §3).
@@ -64,11 +74,20 @@ mod tests {
 
     #[test]
     fn a_value_cannot_change_the_filter() {
+        let equals = |attribute: &str, value: &str| equals(&Syntaxes::default(), attribute, value);
         assert_eq!(equals("entryUUID", "*)(uid=*").unwrap(), r"(entryUUID=\2a\29\28uid=\2a)");
         assert_eq!(equals("objectGUID", "*)(uid=*"), None);
         let guid = "03020100-0504-0706-0809-0a0b0c0d0e0f";
         let bytes = r"\00\01\02\03\04\05\06\07\08\09\0a\0b\0c\0d\0e\0f";
         assert_eq!(equals("objectGUID", guid).unwrap(), format!("(objectGUID={bytes})"));
+    }
+
+    #[test]
+    fn two_filters_are_joined_whether_they_have_parentheses_or_not() {
+        for filter in [both("(uid=*)", "(mail=a)"), both("uid=*", "mail=a")] {
+            assert_eq!(filter, "(&(uid=*)(mail=a))");
+            assert!(is_valid(&filter));
+        }
     }
 
     #[test]

@@ -7,8 +7,10 @@
 //! | `connection` | binds and searches through the LDAP library behind the guard |
 //! | `directory` | one search to its very end: pages, ranges of long attributes, referrals |
 //! | `read` | all searches into a complete read |
-//! | `selection` | who is in the groups to which a source is limited |
-//! | `names`, `dn`, `syntax` | by what groups know people, and what values that are bytes are written as |
+//! | `selection`, `graph` | who is in the groups to which a source is limited |
+//! | `passing` | groups that only pass their members on to the groups that they are in |
+//! | `names`, `dn` | by what groups know people |
+//! | `syntax`, `schema` | which values are bytes, and what they are written as |
 //! | `confirm` | looks up people and groups before they are removed |
 //! | `describe` | what answers, and where an entry is, for people |
 
@@ -21,11 +23,14 @@ mod directory;
 mod dn;
 mod error;
 mod filter;
+mod graph;
 mod guard;
 mod names;
+mod passing;
 mod ranges;
 mod read;
 mod referral;
+mod schema;
 mod selection;
 mod servers;
 mod syntax;
@@ -43,6 +48,9 @@ use directory_sync_core::read::{CompleteRead, SourceSide};
 use directory_sync_core::snapshot::Referencer;
 use names::Names;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// How often a connection is made to come to the server that was read last, where one URL leads to many.
+const SAME_SERVER_ATTEMPTS: usize = 4;
 
 /// A directory that speaks `LDAPv3` (RFC 4511).
 #[derive(Debug)]
@@ -68,17 +76,18 @@ impl LdapSource {
         let after = self.config.timeouts.read;
         let read = async {
             let mut directory = self.connect().await?;
-            let url = directory.connection.url().to_owned();
-            let has_several_servers = self.servers.len() > 1 || self.config.domain.is_some();
-            let (read, names) = match read::read(&mut directory, has_several_servers).await {
+            let (url, address) = (directory.connection.url().to_owned(), directory.connection.address());
+            let (read, names) = match Box::pin(read::read(&mut directory)).await {
                 Ok(read) => read,
                 Err(error) => {
-                    if error.is_of_this_server_only() {
+                    // It may be another server, to which a referral led, that failed.
+                    if error.failed_server() == Some(&url) {
                         self.config.health.failed(&url);
                     }
                     return Err(error);
                 }
             };
+            self.config.health.read(&url, address, read.server().unwrap_or_default());
             directory.close().await;
             *self.names.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
             Ok(read)
@@ -89,8 +98,24 @@ impl LdapSource {
         })
     }
 
-    /// Connects and binds to the first server that can be used.
+    /// Connects and binds to the first server that can be used; if its URL leads to many, to the one that was read last,
+    /// as far as that can be brought about. Removals wait when it is another one.
     async fn connect(&self) -> Result<Directory<'_>, LdapError> {
+        for _ in 1..SAME_SERVER_ATTEMPTS {
+            let mut directory = self.connect_once().await?;
+            let server = directory.server().await?;
+            if !self.config.health.was_another(directory.connection.url(), &server) {
+                directory.learn_syntaxes().await?;
+                return Ok(directory);
+            }
+            directory.close().await;
+        }
+        let mut directory = self.connect_once().await?;
+        directory.learn_syntaxes().await?;
+        Ok(directory)
+    }
+
+    async fn connect_once(&self) -> Result<Directory<'_>, LdapError> {
         let found;
         let servers = match &self.config.domain {
             Some(domain) => {
@@ -100,8 +125,9 @@ impl LdapSource {
             None => &self.servers,
         };
         let ldaps = servers.first().is_some_and(|server| server.ldaps);
-        let connection = connection::connect(&self.config, servers, &self.tls).await?;
-        Ok(Directory::new(&self.config, &self.tls, connection, ldaps))
+        let totals = Arc::default();
+        let connection = connection::connect(&self.config, servers, &self.tls, &totals).await?;
+        Ok(Directory::new(&self.config, &self.tls, connection, ldaps, totals))
     }
 }
 

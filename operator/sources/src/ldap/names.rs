@@ -4,14 +4,14 @@
 use super::dn;
 use directory_sync_core::mapping::{Entry, GroupMapping, UserMapping, same_attribute};
 use directory_sync_core::snapshot::{Reference, Referencer};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 const LOGIN: &str = "uid";
 pub(super) const SID: &str = "objectSid";
 pub(super) const PRIMARY_GROUP: &str = "primaryGroupID";
 
 /// Whether the values of a member attribute are logins (`memberUid`), not names in the tree.
-fn names_logins(attribute: &str) -> bool {
+pub(super) fn names_logins(attribute: &str) -> bool {
     same_attribute(attribute, "memberUid")
 }
 
@@ -89,12 +89,38 @@ pub(super) fn place(all: &mut Vec<String>, name: &str) -> usize {
 /// The people of one read by what groups know them by.
 #[derive(Debug, Default)]
 pub(super) struct Names {
+    /// By name in the tree, everybody whom the searches found, whether chosen or not; `None`: nobody asks.
+    people: Option<HashSet<Reference>>,
     /// `None`: several people have this login, and it is nobody's.
     logins: HashMap<Reference, Option<Reference>>,
     primary_groups: HashMap<Reference, Vec<Reference>>,
+    /// Groups that only pass their members on, with their names as written.
+    pub(super) passing_on: HashMap<Reference, String>,
 }
 
 impl Names {
+    /// Begins; who is a person is noted only if that will be asked.
+    pub(super) fn new(keeps_people: bool) -> Self {
+        Self { people: keeps_people.then(HashSet::new), ..Self::default() }
+    }
+
+    /// Notes that the searches found this person.
+    pub(super) fn saw(&mut self, person: Reference) {
+        if let Some(people) = &mut self.people {
+            people.insert(person);
+        }
+    }
+
+    /// Whether the searches found a person of this name. Nobody, if that was not noted.
+    pub(super) fn is_person(&self, name: Reference) -> bool {
+        self.people.as_ref().is_some_and(|people| people.contains(&name))
+    }
+
+    /// How many names there are beside those in the tree.
+    pub(super) fn count(&self) -> usize {
+        self.logins.len()
+    }
+
     /// Notes a person.
     pub(super) fn add(&mut self, person: Reference, logins: Vec<Reference>, primary_group: Option<Reference>) {
         for login in logins {

@@ -5,7 +5,7 @@ use super::config::Scope;
 use super::connection::{Connection, Request};
 use super::error::LdapError;
 use super::guard::EntrySink;
-use directory_sync_core::mapping::Entry;
+use directory_sync_core::mapping::{Entry, same_attribute};
 
 /// How often an entry is read that changes meanwhile.
 const ATTEMPTS: usize = 2;
@@ -107,20 +107,20 @@ impl<T: Send> EntrySink for Range<'_, T> {
         &self.wanted
     }
 
-    fn entry(&mut self, entry: &Entry<'_>, _: Option<&str>) -> Result<(), LdapError> {
+    fn entry(&mut self, entry: &Entry<'_>) -> Result<(), LdapError> {
         let of = |place: usize| entry.values.get(place).map(Vec::as_slice).unwrap_or_default();
         self.version = [of(1), of(2)].concat().into_iter().map(<[u8]>::to_vec).collect();
         Ok(())
     }
 
-    fn range(&mut self, description: &str, values: &[&[u8]]) {
-        let Some((name, bounds)) = bounds(description) else { return };
-        if !name.eq_ignore_ascii_case(self.attribute) {
-            return;
+    fn range(&mut self, description: &str, values: &[&[u8]]) -> bool {
+        let Some((name, bounds)) = bounds(description) else { return true };
+        if !same_attribute(name, self.attribute) {
+            return true;
         }
-        let Some((from, to)) = bounds.split_once('-') else { return };
+        let Some((from, to)) = bounds.split_once('-') else { return true };
         if from.parse() != Ok(self.from) {
-            return;
+            return true;
         }
         self.end = match to.parse() {
             Ok(last) => End::At(last),
@@ -128,6 +128,7 @@ impl<T: Send> EntrySink for Range<'_, T> {
             Err(_) => End::Missing,
         };
         self.values = values.iter().map(|value| (self.make)(value)).collect();
+        true
     }
 
     fn reference(&mut self, _: &[&str]) -> Result<(), LdapError> {

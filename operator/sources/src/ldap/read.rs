@@ -6,87 +6,115 @@ use super::dn;
 use super::error::LdapError;
 use super::guard::EntrySink;
 use super::names::{self, MemberName, Names, PersonAttributes};
+use super::passing::PassingOn;
 use super::ranges;
 use super::selection::Selection;
-use directory_sync_core::address;
 use directory_sync_core::mapping::{Entry, GroupMapping, UserMapping, same_attribute};
 use directory_sync_core::operation::Kind;
 use directory_sync_core::plan::WarningKind;
 use directory_sync_core::read::{CompleteRead, IncompleteRead, Next, Read, Section, SourceSide};
-use directory_sync_core::snapshot::{GroupRecord, GroupRow, UserRecord};
+use directory_sync_core::snapshot::{GroupRecord, GroupRow, Reference, UserRecord};
+use std::collections::HashSet;
 
 /// Reads people, then groups. Only when every search came to the server's own end is there a snapshot. With it comes by
 /// what groups know the people.
-pub(super) async fn read(
-    directory: &mut Directory<'_>,
-    has_several_servers: bool,
-) -> Result<(CompleteRead<SourceSide>, Names), LdapError> {
+pub(super) async fn read(directory: &mut Directory<'_>) -> Result<(CompleteRead<SourceSide>, Names), LdapError> {
     let config = directory.config;
     let mut read = Read::start(config.caps.read);
-    if has_several_servers {
-        read.served_by(directory.connection.url());
-    }
+    read.served_by(directory.server().await?);
     for place in config.filters_on_mapped() {
         read.warn(WarningKind::FilterOnMapped, Kind::User, &place);
     }
     let groups = config.group_mapping.as_deref();
-    let selection = match groups {
-        Some(groups) if !config.only.groups.is_empty() => {
-            Some(Selection::read(directory, groups, &read.referencer().clone()).await?)
+    let chosen = groups.filter(|_| !config.only.groups.is_empty());
+    let mut names = match chosen {
+        None => people(directory, &mut read, None).await?,
+        Some(mapping) => {
+            let referencer = read.referencer().clone();
+            let selection = Selection::read(directory, mapping, &referencer).await?;
+            let names = people(directory, &mut read, Some(&selection)).await?;
+            match selection.complete(directory, &names).await? {
+                (_, false) => names,
+                // There are more of them than were known when the people were read.
+                (selection, true) => {
+                    let skipped = *read.skipped_mut();
+                    let names = people(directory, &mut read, Some(&selection)).await?;
+                    *read.skipped_mut() = skipped;
+                    names
+                }
+            }
         }
-        _ => None,
     };
+    if let Some(mapping) = groups {
+        self::groups(directory, &mut read, mapping, &mut names).await?;
+    }
+    Ok((read.finish()?, names))
+}
+
+async fn people(
+    directory: &mut Directory<'_>,
+    read: &mut Read<SourceSide>,
+    selection: Option<&Selection>,
+) -> Result<Names, LdapError> {
+    let config = directory.config;
+    let groups = config.group_mapping.as_deref();
     let mut people = People {
-        url: String::new(),
         attributes: PersonAttributes::new(&config.user_mapping, groups, config.primary_groups),
-        read: &mut read,
+        read,
         section: Section::NONE,
         mapping: &config.user_mapping,
         config,
-        selection: selection.as_ref(),
-        names: Names::default(),
+        selection,
+        names: Names::new(selection.is_some() || (groups.is_some() && config.passes_members_on())),
         record: UserRecord::default(),
         references: References::default(),
     };
     for search in &config.users {
         directory.search(search, &mut people).await?;
     }
-    let names = people.names;
-    if let Some(mapping) = groups {
-        let mut attributes = mapping.attributes().to_vec();
-        let sid = config.primary_groups.then(|| names::place(&mut attributes, names::SID));
-        let mut groups = Groups {
-            url: String::new(),
-            attributes,
-            sid,
-            read: &mut read,
-            section: Section::NONE,
-            mapping,
-            config,
-            names: &names,
-            record: GroupRecord::default(),
-            partial: Vec::new(),
-            rows: Vec::new(),
-            ranged: Vec::new(),
-            references: References::default(),
-        };
-        for search in &config.groups {
-            directory.search(search, &mut groups).await?;
-        }
-    }
-    Ok((read.finish()?, names))
+    Ok(people.names)
 }
 
-/// Whether an address is in one of the domains to which the source is limited.
-pub(super) fn is_in_domains(config: &LdapConfig, address: &str) -> bool {
-    let domains = &config.only.mail_domains;
-    let domain = address::domain(address).map(address::domain_key);
-    domains.is_empty()
-        || domain.is_some_and(|domain| domains.iter().any(|allowed| address::domain_key(allowed) == domain))
+async fn groups(
+    directory: &mut Directory<'_>,
+    read: &mut Read<SourceSide>,
+    mapping: &GroupMapping,
+    names: &mut Names,
+) -> Result<(), LdapError> {
+    let config = directory.config;
+    let mut attributes = mapping.attributes().to_vec();
+    let sid = config.primary_groups.then(|| names::place(&mut attributes, names::SID));
+    let mut groups = Groups {
+        attributes,
+        sid,
+        read: &mut *read,
+        section: Section::NONE,
+        mapping,
+        config,
+        filter: "",
+        names,
+        record: GroupRecord::default(),
+        taken: HashSet::new(),
+        passing_on: config.passes_members_on().then(|| PassingOn::new(config.caps.read.memberships)),
+        partial: Vec::new(),
+        rows: Vec::new(),
+        ranged: Vec::new(),
+        references: References::default(),
+    };
+    for search in &config.groups {
+        groups.filter = &search.filter;
+        directory.search(search, &mut groups).await?;
+    }
+    let Some(passing_on) = groups.passing_on else { return Ok(()) };
+    let mut names_passed_on: Vec<&str> = passing_on.names().collect();
+    names_passed_on.sort_unstable();
+    for name in names_passed_on {
+        read.warn(WarningKind::GroupPassesOn, Kind::Group, name);
+    }
+    passing_on.settle(read, names)
 }
 
 struct People<'r> {
-    url: String,
     attributes: PersonAttributes,
     read: &'r mut Read<SourceSide>,
     section: Section,
@@ -103,18 +131,16 @@ impl EntrySink for People<'_> {
         &self.attributes.all
     }
 
-    fn entry(&mut self, entry: &Entry<'_>, partial: Option<&str>) -> Result<(), LdapError> {
-        if let Some(attribute) = partial {
-            return Err(LdapError::PartialValues { url: self.url.clone(), attribute: attribute.to_owned() });
-        }
+    fn entry(&mut self, entry: &Entry<'_>) -> Result<(), LdapError> {
         let reference = self.read.referencer().reference(&dn::normal_form(entry.name.as_bytes()));
         self.read.saw(self.section, reference);
+        self.names.saw(reference);
         if self.mapping.map(entry, &mut self.record, &mut self.read.skipped_mut().malformed_values).is_err() {
             self.read.skipped_mut().users_without_id += 1;
             return Ok(());
         }
         // Whoever has no address stays, to be reported as such.
-        if !self.record.address.is_empty() && !is_in_domains(self.config, &self.record.address) {
+        if !self.record.address.is_empty() && !self.config.is_in_domains(&self.record.address) {
             return Ok(());
         }
         let logins = self.attributes.logins(self.read.referencer(), entry);
@@ -124,8 +150,14 @@ impl EntrySink for People<'_> {
         {
             return Ok(());
         }
-        self.names.add(reference, logins, primary_group);
         self.read.user(self.section, reference, &self.record)?;
+        self.names.add(reference, logins, primary_group);
+        // A person has a login or two.
+        let cap = self.config.caps.read.entries.saturating_mul(2);
+        if self.names.count() > cap {
+            let section = "the logins of people".to_owned();
+            return Err(IncompleteRead::CapExceeded { section, what: "logins", cap }.into());
+        }
         Ok(())
     }
 
@@ -137,7 +169,6 @@ impl EntrySink for People<'_> {
 
 impl Collector for People<'_> {
     fn begin(&mut self, base: &str, url: &str) {
-        url.clone_into(&mut self.url);
         self.section = self.read.open(format!("people below {base} on {url}"));
     }
 
@@ -150,8 +181,16 @@ impl Collector for People<'_> {
     }
 }
 
+/// A group that is being read.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// One of those to be synchronised.
+    Row(GroupRow),
+    /// One that only passes its members on.
+    PassingOn(Reference),
+}
+
 struct Groups<'r> {
-    url: String,
     attributes: Vec<String>,
     /// Where the security identifier stands, if primary groups count.
     sid: Option<usize>,
@@ -159,13 +198,54 @@ struct Groups<'r> {
     section: Section,
     mapping: &'r GroupMapping,
     config: &'r LdapConfig,
+    /// That of the search under way.
+    filter: &'r str,
     names: &'r Names,
     record: GroupRecord,
-    /// Attributes of the next entry of which only a range came.
+    /// The groups that were taken, each of which may be found by several searches.
+    taken: HashSet<Reference>,
+    passing_on: Option<PassingOn>,
+    /// Member attributes of the next entry of which only a range came.
     partial: Vec<String>,
-    rows: Vec<GroupRow>,
+    rows: Vec<Place>,
     ranged: Vec<Ranged>,
     references: References,
+}
+
+impl Groups<'_> {
+    /// What becomes of the group in `self.record`; `None`: nothing more than is known.
+    fn place(&mut self, reference: Reference, name: &str) -> Result<Option<Place>, LdapError> {
+        if self.taken.contains(&reference) {
+            return Ok(None);
+        }
+        match &mut self.passing_on {
+            Some(passing_on) if !self.config.counts(self.filter, &self.record) => {
+                if passing_on.knows(reference) {
+                    return Ok(None);
+                }
+                let cap = self.config.caps.read.entries;
+                if passing_on.len() >= cap {
+                    let section = "groups within groups".to_owned();
+                    return Err(IncompleteRead::CapExceeded { section, what: "groups", cap }.into());
+                }
+                passing_on.add(reference, name);
+                return Ok(Some(Place::PassingOn(reference)));
+            }
+            Some(passing_on) => passing_on.remove(reference),
+            None => {}
+        }
+        self.taken.insert(reference);
+        Ok(Some(Place::Row(self.read.group(self.section, reference, &self.record)?)))
+    }
+
+    fn member(&mut self, place: Place, member: Reference) -> Result<(), LdapError> {
+        match (place, &mut self.passing_on) {
+            (Place::PassingOn(group), Some(passing_on)) => passing_on.member(group, member),
+            (Place::Row(group), Some(passing_on)) if !self.names.is_person(member) => passing_on.wait(group, member),
+            (Place::Row(group), _) => Ok(self.read.member(self.section, group, member)?),
+            (Place::PassingOn(_), None) => Ok(()),
+        }
+    }
 }
 
 impl EntrySink for Groups<'_> {
@@ -173,11 +253,16 @@ impl EntrySink for Groups<'_> {
         &self.attributes
     }
 
-    fn range(&mut self, description: &str, _: &[&[u8]]) {
-        self.partial.extend(ranges::bounds(description).map(|(attribute, _)| attribute.to_owned()));
+    fn range(&mut self, description: &str, _: &[&[u8]]) -> bool {
+        let Some((attribute, _)) = ranges::bounds(description) else { return false };
+        let names_members = self.mapping.member_attributes().any(|known| same_attribute(known, attribute));
+        if names_members {
+            self.partial.push(attribute.to_owned());
+        }
+        names_members
     }
 
-    fn entry(&mut self, entry: &Entry<'_>, _: Option<&str>) -> Result<(), LdapError> {
+    fn entry(&mut self, entry: &Entry<'_>) -> Result<(), LdapError> {
         let partial = std::mem::take(&mut self.partial);
         let reference = self.read.referencer().reference(&dn::normal_form(entry.name.as_bytes()));
         self.read.saw(self.section, reference);
@@ -185,34 +270,30 @@ impl EntrySink for Groups<'_> {
             self.read.skipped_mut().groups_without_id += 1;
             return Ok(());
         }
-        if !is_in_domains(self.config, &self.record.address) {
-            return Ok(());
-        }
-        let group = self.read.group(self.section, reference, &self.record)?;
-        for (attribute, values) in self.mapping.members(entry) {
+        let Some(place) = self.place(reference, entry.name)? else { return Ok(()) };
+        let mapping = self.mapping;
+        for (attribute, values) in mapping.members(entry) {
             for value in values {
                 let member = self.names.resolve(names::member(self.read.referencer(), attribute, value));
-                self.read.member(self.section, group, member)?;
+                self.member(place, member)?;
             }
         }
         let sid = self.sid.and_then(|place| std::str::from_utf8(entry.values.get(place)?.first()?).ok());
         if let Some(sid) = sid {
             let identifier = names::identifier(self.read.referencer(), sid);
-            for &member in self.names.with_primary_group(identifier) {
-                self.read.member(self.section, group, member)?;
+            let names = self.names;
+            for &member in names.with_primary_group(identifier) {
+                self.member(place, member)?;
             }
         }
         for attribute in partial {
-            if !self.mapping.member_attributes().any(|known| same_attribute(known, &attribute)) {
-                return Err(LdapError::PartialValues { url: self.url.clone(), attribute });
-            }
             self.ranged.push(Ranged {
                 entry: entry.name.to_owned(),
                 attribute,
                 referencer: self.read.referencer().clone(),
                 place: self.rows.len(),
             });
-            self.rows.push(group);
+            self.rows.push(place);
         }
         Ok(())
     }
@@ -225,7 +306,6 @@ impl EntrySink for Groups<'_> {
 
 impl Collector for Groups<'_> {
     fn begin(&mut self, base: &str, url: &str) {
-        url.clone_into(&mut self.url);
         self.section = self.read.open(format!("groups below {base} on {url}"));
     }
 
@@ -242,14 +322,19 @@ impl Collector for Groups<'_> {
     }
 
     fn ranged(&mut self, ranged: &Ranged, members: Option<Vec<MemberName>>) -> Result<(), LdapError> {
-        let Some(&group) = self.rows.get(ranged.place) else { return Ok(()) };
-        match members {
-            Some(members) => {
+        let Some(&place) = self.rows.get(ranged.place) else { return Ok(()) };
+        match (members, place) {
+            (Some(members), place) => {
                 for member in members {
-                    self.read.member(self.section, group, self.names.resolve(member))?;
+                    self.member(place, self.names.resolve(member))?;
                 }
             }
-            None => self.read.members_unknown(group),
+            (None, Place::Row(group)) => self.read.members_unknown(group),
+            (None, Place::PassingOn(group)) => {
+                if let Some(passing_on) = &mut self.passing_on {
+                    passing_on.unknown(group);
+                }
+            }
         }
         Ok(())
     }

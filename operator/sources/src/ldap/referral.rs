@@ -1,7 +1,7 @@
 //! Referrals: LDAP URLs that point to other servers (RFC 4511 §4.1.10, RFC 4516), and what becomes of them.
 
 use super::config::{LdapConfig, Scope, Server};
-use super::dn;
+use super::{dn, filter};
 use url::{Host, Url};
 
 /// Most servers that one search is followed to.
@@ -25,7 +25,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Reads an LDAP URL; `None` if it is none.
+    /// Reads an LDAP URL; `None` if it is none, or one with a filter that cannot be sent.
     pub(super) fn parse(url: &str) -> Option<Self> {
         let parsed = Url::parse(url).ok()?;
         let ldaps = match parsed.scheme() {
@@ -46,16 +46,13 @@ impl Target {
             "sub" => Some(Scope::Subtree),
             _ => return None,
         };
-        let filter = parts.next().filter(|filter| !filter.is_empty()).map(decode);
+        // What decodes a filter recurses, so it must not be given any that others wrote.
+        let filter = match parts.next().unwrap_or_default() {
+            "" => None,
+            filter => Some(decode(filter).filter(|filter| filter::is_valid(filter))?),
+        };
         let base = decode(parsed.path().trim_start_matches('/'))?;
-        Some(Self {
-            host,
-            port: parsed.port(),
-            ldaps,
-            base: Some(base).filter(|base| !base.is_empty()),
-            scope,
-            filter: filter.map_or(Some(None), |filter| filter.map(Some))?,
-        })
+        Some(Self { host, port: parsed.port(), ldaps, base: Some(base).filter(|base| !base.is_empty()), scope, filter })
     }
 
     /// The server to connect to, if it may be: one of the allowed hosts, with the protection of the source's own
@@ -118,8 +115,9 @@ mod tests {
         assert_eq!((target.base.as_deref(), target.filter.as_deref()), (Some("OU=B C,DC=example"), Some("(cn=*)")));
         let target = Target::parse("ldap://dc2").unwrap();
         assert_eq!((target.base, target.scope, target.filter), (None, None, None));
-        for wrong in ["", "http://dc2/", "ldap://dc2/%zz", "ldap://dc2/x??everything"] {
-            assert_eq!(Target::parse(wrong), None, "{wrong}");
+        let deep = format!("ldap://dc2/x???{}(a=b){}", "(!".repeat(1000), ")".repeat(1000));
+        for wrong in ["", "http://dc2/", "ldap://dc2/%zz", "ldap://dc2/x??everything", "ldap://dc2/x???(a=b", &deep] {
+            assert_eq!(Target::parse(wrong), None, "{wrong:.40}");
         }
     }
 }

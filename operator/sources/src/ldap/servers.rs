@@ -8,7 +8,8 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::RData;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a server that failed is tried after the others.
@@ -18,11 +19,20 @@ const REMEMBERED: usize = 10_000;
 /// Most servers of one domain that are tried.
 const SERVERS_OF_A_DOMAIN: usize = 16;
 
-/// Which servers failed lately, so that a run does not wait for them before it comes to those that answer. Shared by
-/// all reads of the process.
+/// Which servers failed lately, so that a run does not wait for them before it comes to those that answer, and which one
+/// of those behind a URL was read last. Shared by all reads of the process.
 #[derive(Debug, Default)]
 pub struct Health {
     failed: Mutex<HashMap<String, Instant>>,
+    /// By URL.
+    last: Mutex<HashMap<String, Last>>,
+}
+
+/// The server behind a URL that was read last.
+#[derive(Debug, Clone)]
+struct Last {
+    address: Option<SocketAddr>,
+    name: String,
 }
 
 impl Health {
@@ -35,6 +45,30 @@ impl Health {
         if failed.len() < REMEMBERED {
             failed.insert(url.to_owned(), Instant::now());
         }
+        // Another one behind the same URL may do better.
+        self.last().remove(url);
+    }
+
+    /// Notes which server was read to the end.
+    pub(super) fn read(&self, url: &str, address: Option<SocketAddr>, name: &str) {
+        let mut last = self.last();
+        if last.len() < REMEMBERED || last.contains_key(url) {
+            last.insert(url.to_owned(), Last { address, name: name.to_owned() });
+        }
+    }
+
+    /// The address of the server behind this URL that was read last.
+    pub(super) fn last_address(&self, url: &str) -> Option<SocketAddr> {
+        self.last().get(url).and_then(|last| last.address)
+    }
+
+    /// Whether another server than this was read last behind this URL.
+    pub(super) fn was_another(&self, url: &str, name: &str) -> bool {
+        self.last().get(url).is_some_and(|last| last.name != name)
+    }
+
+    fn last(&self) -> MutexGuard<'_, HashMap<String, Last>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a server answered.
@@ -136,6 +170,18 @@ mod tests {
         assert_eq!(order(&health), ["c", "a", "b"]);
         health.answered("ldaps://a:636");
         assert_eq!(order(&health), ["a", "c", "b"]);
+    }
+
+    #[test]
+    fn the_server_behind_a_url_that_was_read_last_is_known_until_it_fails() {
+        let health = Health::default();
+        let (url, address) = ("ldaps://a:636", SocketAddr::from(([127, 0, 0, 1], 636)));
+        assert!(!health.was_another(url, "dc1"));
+        health.read(url, Some(address), "dc1");
+        assert_eq!(health.last_address(url), Some(address));
+        assert!(health.was_another(url, "dc2") && !health.was_another(url, "dc1"));
+        health.failed(url);
+        assert_eq!((health.last_address(url), health.was_another(url, "dc2")), (None, false));
     }
 
     #[test]

@@ -51,6 +51,113 @@ const BYTES: &[&str] = &[
     "x500UniqueIdentifier",
 ];
 
+/// Attributes that are text, by the standards or by the schemas that are built in. The server is asked for others.
+const TEXTS: &[&str] = &[
+    "businessCategory",
+    "c",
+    "cn",
+    "co",
+    "company",
+    "department",
+    "departmentNumber",
+    "description",
+    "displayName",
+    "distinguishedName",
+    "employeeID",
+    "employeeNumber",
+    "employeeType",
+    "entryUUID",
+    "facsimileTelephoneNumber",
+    "gidNumber",
+    "givenName",
+    "homeDirectory",
+    "homePhone",
+    "homePostalAddress",
+    "initials",
+    "ipaUniqueID",
+    "l",
+    "mail",
+    "mailAlternateAddress",
+    "mailLocalAddress",
+    "mailNickname",
+    "manager",
+    "member",
+    "memberOf",
+    "memberUid",
+    "mobile",
+    "msExchHideFromAddressLists",
+    "msExchRecipientTypeDetails",
+    "name",
+    "nsAccountLock",
+    "nsUniqueId",
+    "o",
+    "objectClass",
+    "ou",
+    "pager",
+    "physicalDeliveryOfficeName",
+    "postalAddress",
+    "postalCode",
+    "preferredLanguage",
+    "primaryGroupID",
+    "proxyAddresses",
+    "pwdAccountLockedTime",
+    "roomNumber",
+    "sAMAccountName",
+    "secretary",
+    "sn",
+    "st",
+    "street",
+    "streetAddress",
+    "telephoneNumber",
+    "title",
+    "uid",
+    "uidNumber",
+    "uniqueMember",
+    "userAccountControl",
+    "userPrincipalName",
+    "wWWHomePage",
+];
+
+/// What the values of attributes are: by the table of those that are known, and by what a server says of others.
+#[derive(Debug, Default)]
+pub(super) struct Syntaxes(Vec<(String, Syntax)>);
+
+impl Syntaxes {
+    /// With what a server says of attributes that are not known.
+    pub(super) fn new(learnt: Vec<(String, Syntax)>) -> Self {
+        Self(learnt)
+    }
+
+    /// The syntax of an attribute.
+    pub(super) fn of(&self, attribute: &str) -> Syntax {
+        match Syntax::of(attribute) {
+            Syntax::Text => {
+                let name = type_of(attribute);
+                let learnt = self.0.iter().find(|(known, _)| same_attribute(known, name));
+                learnt.map_or(Syntax::Text, |(_, syntax)| *syntax)
+            }
+            known => known,
+        }
+    }
+}
+
+/// The types of those attributes that the table does not know.
+pub(super) fn unknown<'a>(attributes: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut unknown: Vec<&str> = Vec::new();
+    for name in attributes.filter(|attribute| Syntax::of(attribute) == Syntax::Text).map(type_of) {
+        let same = |known: &&str| same_attribute(known, name);
+        if !TEXTS.iter().any(same) && !unknown.iter().any(same) {
+            unknown.push(name);
+        }
+    }
+    unknown
+}
+
+/// An attribute without its options.
+fn type_of(attribute: &str) -> &str {
+    attribute.split(';').next().unwrap_or_default()
+}
+
 impl Syntax {
     /// The syntax of an attribute by its name.
     pub(super) fn of(attribute: &str) -> Self {
@@ -186,6 +293,16 @@ mod tests {
         assert_eq!(&*Syntax::Guid.text(b"abcdefghijklmnop"), b"64636261-6665-6867-696a-6b6c6d6e6f70");
         assert!(std::str::from_utf8(&Syntax::Guid.text(b"too short")).is_err());
         assert!(std::str::from_utf8(&Syntax::Sid.text(b"no identifier")).is_err());
+    }
+
+    #[test]
+    fn what_the_table_does_not_know_is_as_the_server_says() {
+        let wanted = ["mail", "cn;lang-de", "objectGUID", "badgeToken;x-a", "BADGETOKEN", "costCenter", "2.5.4.4"];
+        assert_eq!(unknown(wanted.into_iter()), ["badgeToken", "costCenter"]);
+        let syntaxes = Syntaxes::new(vec![("badgeToken".to_owned(), Syntax::Bytes)]);
+        assert_eq!(syntaxes.of("badgetoken;x-a"), Syntax::Bytes);
+        assert_eq!(syntaxes.of("costCenter"), Syntax::Text);
+        assert_eq!(syntaxes.of("objectGUID"), Syntax::Guid);
     }
 
     proptest! {

@@ -4,19 +4,26 @@ use crate::ldap::LdapError;
 use crate::ldap::ber::{self, BerError, Reader};
 use crate::ldap::ranges;
 use crate::ldap::syntax::Syntax;
-use directory_sync_core::mapping::{Entry, same_attribute};
+use directory_sync_core::mapping::{Entry, VALUES_LIMIT, same_attribute};
 use std::borrow::Cow;
+
+/// Most values of the wanted attributes of one entry: more than a million members fit into one message.
+const VALUES_CAP: usize = 2_000_000;
 
 /// Takes the entries of a search as they arrive.
 pub(crate) trait EntrySink: Send {
     /// The attributes whose values are wanted, in the order in which [`Entry::values`] has them.
     fn attributes(&self) -> &[String];
 
-    /// Takes an entry. `partial` names an attribute that came with a part of its values only (`member;range=0-1499`).
-    fn entry(&mut self, entry: &Entry<'_>, partial: Option<&str>) -> Result<(), LdapError>;
+    /// Takes an entry.
+    fn entry(&mut self, entry: &Entry<'_>) -> Result<(), LdapError>;
 
-    /// Takes a range of the values of an attribute (`member;range=0-1499`), before the entry that it belongs to.
-    fn range(&mut self, _description: &str, _values: &[&[u8]]) {}
+    /// Takes a range of the values of an attribute (`member;range=0-1499`), before the entry that it belongs to, and says
+    /// whether the rest is got by other means. If not, the attribute has more values than any mapping takes, so that what
+    /// is made of it is unknown.
+    fn range(&mut self, _description: &str, _values: &[&[u8]]) -> bool {
+        false
+    }
 
     /// Takes a continuation reference: a part of the answer that other servers hold, any of which may be asked.
     fn reference(&mut self, targets: &[&str]) -> Result<(), LdapError>;
@@ -30,13 +37,6 @@ pub(super) struct Found<'e> {
     pub(super) ranges: Vec<(&'e str, Vec<&'e [u8]>)>,
 }
 
-impl<'e> Found<'e> {
-    /// The first attribute of which only a range came.
-    pub(super) fn partial(&self) -> Option<&'e str> {
-        self.ranges.first().and_then(|(description, _)| ranges::bounds(description)).map(|(name, _)| name)
-    }
-}
-
 /// Sorts the values of one entry into `values`, which has one list per wanted attribute.
 pub(super) fn decode<'e>(
     body: &'e [u8],
@@ -47,6 +47,11 @@ pub(super) fn decode<'e>(
     let mut entry = Reader::new(body);
     let mut found = Found { name: entry.text(ber::OCTET_STRING)?, ranges: Vec::new() };
     let mut attributes = Reader::new(entry.take(ber::SEQUENCE)?);
+    let mut count = 0;
+    let mut counted = |value| {
+        count += 1;
+        if count > VALUES_CAP { Err(BerError::TooMany { what: "values", cap: VALUES_CAP }) } else { Ok(value) }
+    };
     // Servers mostly send attributes in one order for all entries, often that of the request.
     let mut next = 0;
     while !attributes.is_empty() {
@@ -56,7 +61,7 @@ pub(super) fn decode<'e>(
         if is_range(kind, wanted) {
             let mut range = Vec::new();
             while !list.is_empty() {
-                range.push(list.take(ber::OCTET_STRING)?);
+                range.push(counted(list.take(ber::OCTET_STRING)?)?);
             }
             found.ranges.push((kind, range));
             continue;
@@ -65,10 +70,19 @@ pub(super) fn decode<'e>(
         next = slot + 1;
         let Some(slot) = values.get_mut(slot) else { continue };
         while !list.is_empty() {
-            slot.push(list.take(ber::OCTET_STRING)?);
+            slot.push(counted(list.take(ber::OCTET_STRING)?)?);
         }
     }
     Ok(found)
+}
+
+/// Fills an attribute of which only a range came with more values than a mapping takes.
+pub(super) fn overfill(description: &str, wanted: &[String], values: &mut [Vec<&[u8]>]) {
+    let Some((name, _)) = ranges::bounds(description) else { return };
+    for (_, values) in wanted.iter().zip(values).filter(|(wanted, _)| is_of_type(wanted, name)) {
+        values.clear();
+        values.resize(VALUES_LIMIT + 1, &[]);
+    }
 }
 
 /// The texts that stand for values that are bytes; `None` where there are none among the wanted attributes.
@@ -93,7 +107,12 @@ fn slot(kind: &str, wanted: &[String], next: usize) -> Option<usize> {
 /// Whether this is a wanted attribute with the option by which servers cut long lists.
 fn is_range(kind: &str, wanted: &[String]) -> bool {
     let Some((name, _)) = kind.contains(';').then(|| ranges::bounds(kind)).flatten() else { return false };
-    wanted.iter().any(|wanted| wanted.split(';').next().is_some_and(|wanted| wanted.eq_ignore_ascii_case(name)))
+    wanted.iter().any(|wanted| is_of_type(wanted, name))
+}
+
+/// Whether the attribute, whatever its options, is of this type.
+fn is_of_type(attribute: &str, name: &str) -> bool {
+    attribute.split(';').next().is_some_and(|attribute| same_attribute(attribute, name))
 }
 
 #[cfg(test)]
@@ -130,7 +149,7 @@ mod tests {
         let wanted = ["cn", "mail", "sn", "member"].map(str::to_owned);
         let (body, mut values) = (entry(), vec![Vec::new(); 4]);
         let found = decode(&body, &wanted, &mut values).unwrap();
-        assert_eq!((found.name, found.partial()), ("cn=a", Some("member")));
+        assert_eq!(found.name, "cn=a");
         assert_eq!(found.ranges, [("member;range=0-1", vec![&b"cn=x"[..]])]);
         assert_eq!(values, [vec![&b"a"[..], b"b"], vec![b"a@x"], vec![], vec![]]);
     }
@@ -152,6 +171,29 @@ mod tests {
         let place = body.windows(3).position(|window| window == b"a@x").unwrap();
         body[place] = 0xff;
         assert!(decode(&body, &["mail".to_owned()], &mut [Vec::new()]).is_ok());
+    }
+
+    #[test]
+    fn an_attribute_of_which_only_a_range_came_has_more_values_than_a_mapping_takes() {
+        let wanted = ["cn", "mail", "Member;binary"].map(str::to_owned);
+        let (body, mut values) = (entry(), vec![Vec::new(); 3]);
+        let found = decode(&body, &wanted, &mut values).unwrap();
+        overfill(found.ranges[0].0, &wanted, &mut values);
+        assert_eq!(values.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, VALUES_LIMIT + 1]);
+    }
+
+    #[test]
+    fn more_values_than_the_cap_are_refused() {
+        let long =
+            |tag: u8, body: &[u8]| [&[tag, 0x84], &u32::try_from(body.len()).unwrap().to_be_bytes()[..], body].concat();
+        let with = |count: usize| {
+            let attribute = [vec![4, 2, b'c', b'n'], long(0x31, &[4, 0].repeat(count))].concat();
+            [vec![4, 0], long(0x30, &long(0x30, &attribute))].concat()
+        };
+        let decoded = |body: &[u8], wanted: &str| decode(body, &[wanted.to_owned()], &mut [Vec::new()]).map(drop);
+        assert_eq!(decoded(&with(VALUES_CAP), "cn"), Ok(()));
+        assert!(matches!(decoded(&with(VALUES_CAP + 1), "cn"), Err(BerError::TooMany { .. })));
+        assert_eq!(decoded(&with(VALUES_CAP + 1), "mail"), Ok(()), "what is not wanted costs nothing");
     }
 
     proptest! {

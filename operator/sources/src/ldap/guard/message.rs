@@ -9,6 +9,15 @@ const NESTING_CAP: usize = 16;
 /// Most servers that one referral may name.
 const REFERENCE_CAP: usize = 100;
 
+/// Longest URL of a referral, in bytes.
+const URL_CAP: usize = 8 * 1024;
+
+/// Most bytes of a message that is no entry. The library makes a tree of it, many times as large.
+const OTHER_CAP: usize = 1 << 20;
+
+/// Most controls of one message; servers send one or two.
+const CONTROLS_CAP: usize = 16;
+
 const BIND_RESPONSE: u8 = 0x61;
 const SEARCH_ENTRY: u8 = 0x64;
 const SEARCH_DONE: u8 = 0x65;
@@ -77,14 +86,14 @@ pub(super) fn check(message: &[u8], outstanding: Option<(u32, Request)>) -> Resu
     let id = body.number(ber::INTEGER);
     let operation = body.any();
     let Ok((id, operation)) = id.and_then(|id| operation.map(|operation| (id, operation))) else {
-        ber::check_nesting::<NESTING_CAP>(message)?;
+        check_size(message)?;
         return Err(BerError::Invalid("a message without an id or an operation"));
     };
     if id == 0 && operation.tag == EXTENDED_RESPONSE {
         return Ok(Answer::Disconnection);
     }
     let Some((expected, request)) = outstanding else {
-        ber::check_nesting::<NESTING_CAP>(message)?;
+        check_size(message)?;
         return Err(BerError::Invalid("an answer before anything was asked"));
     };
     if id != expected {
@@ -94,7 +103,7 @@ pub(super) fn check(message: &[u8], outstanding: Option<(u32, Request)>) -> Resu
     match (request, operation.tag) {
         (Request::Search, SEARCH_ENTRY) => return Ok(Answer::Entry(operation.body)),
         (Request::Search, SEARCH_REFERENCE) => return Ok(Answer::Reference(operation.body)),
-        _ => ber::check_nesting::<NESTING_CAP>(message)?,
+        _ => check_size(message)?,
     }
     if let Some(controls) = body.take_if(CONTROLS)? {
         check_controls(controls)?;
@@ -110,9 +119,22 @@ pub(super) fn check(message: &[u8], outstanding: Option<(u32, Request)>) -> Resu
     }
 }
 
+/// Whether the library may be given so much.
+fn check_size(message: &[u8]) -> Result<(), BerError> {
+    if message.len() > OTHER_CAP {
+        return Err(BerError::TooLarge { announced: message.len(), cap: OTHER_CAP });
+    }
+    ber::check_nesting::<NESTING_CAP>(message)
+}
+
 fn check_controls(controls: &[u8]) -> Result<(), BerError> {
     let mut controls = Reader::new(controls);
+    let mut count = 0;
     while !controls.is_empty() {
+        count += 1;
+        if count > CONTROLS_CAP {
+            return Err(BerError::TooMany { what: "controls", cap: CONTROLS_CAP });
+        }
         let mut control = Reader::new(controls.take(ber::SEQUENCE)?);
         control.text(ber::OCTET_STRING)?;
         if control.take_if(ber::BOOLEAN)?.is_some_and(<[u8]>::is_empty) {
@@ -154,9 +176,14 @@ fn result(body: &[u8]) -> Result<LdapResult<'_>, BerError> {
 /// The URLs of a referral, any of which may be asked.
 pub(super) fn references(body: &[u8]) -> Result<Vec<&str>, BerError> {
     let mut urls = Reader::new(body);
-    let mut all = vec![urls.text(ber::OCTET_STRING)?];
-    while !urls.is_empty() {
-        all.push(urls.text(ber::OCTET_STRING)?);
+    let mut all = Vec::new();
+    // There is at least one.
+    while all.is_empty() || !urls.is_empty() {
+        let url = urls.text(ber::OCTET_STRING)?;
+        if url.len() > URL_CAP {
+            return Err(BerError::Invalid("a referral with a very long URL"));
+        }
+        all.push(url);
         if all.len() > REFERENCE_CAP {
             return Err(BerError::Invalid("a referral to very many servers"));
         }
@@ -197,6 +224,35 @@ mod tests {
         ] {
             assert!(check(message, Some((1, Request::Bind))).is_err(), "{message:?}");
         }
+    }
+
+    /// A value with a length of four octets.
+    fn long(tag: u8, body: &[u8]) -> Vec<u8> {
+        [&[tag, 0x84], &u32::try_from(body.len()).unwrap().to_be_bytes()[..], body].concat()
+    }
+
+    #[test]
+    fn what_the_library_makes_a_tree_of_is_small() {
+        let done = |text: &[u8], controls: &[u8]| {
+            let result = long(SEARCH_DONE, &[&[10, 1, 0, 4, 0][..], &long(4, text)].concat());
+            let controls = if controls.is_empty() { Vec::new() } else { long(CONTROLS, controls) };
+            long(ber::SEQUENCE, &[&[2, 1, 1][..], &result, &controls].concat())
+        };
+        let checked = |message: &[u8]| check(message, Some((1, Request::Search))).map(drop);
+        assert_eq!(checked(&done(&vec![b'x'; 1000], &[])), Ok(()));
+        assert!(matches!(checked(&done(&vec![b'x'; OTHER_CAP], &[])), Err(BerError::TooLarge { .. })));
+        let control: &[u8] = &[0x30, 3, 4, 1, b'1'];
+        assert_eq!(checked(&done(b"", &control.repeat(CONTROLS_CAP))), Ok(()));
+        assert!(matches!(checked(&done(b"", &control.repeat(CONTROLS_CAP + 1))), Err(BerError::TooMany { .. })));
+    }
+
+    #[test]
+    fn referrals_have_few_and_short_urls() {
+        let url = |length: usize| long(4, &vec![b'u'; length]);
+        assert_eq!(references(&url(URL_CAP)).unwrap().len(), 1);
+        assert!(references(&url(URL_CAP + 1)).is_err() && references(&[]).is_err());
+        assert!(references(&url(1).repeat(REFERENCE_CAP)).is_ok());
+        assert!(references(&url(1).repeat(REFERENCE_CAP + 1)).is_err());
     }
 
     proptest! {

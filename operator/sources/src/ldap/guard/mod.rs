@@ -7,18 +7,21 @@
 
 mod entry;
 mod message;
+mod totals;
 mod transport;
 
 pub(super) use entry::EntrySink;
+pub(super) use totals::Totals;
 pub(super) use transport::client_config;
 
 use super::ber::{self, BerError};
 use super::config::{Caps, LdapConfig, Server};
 use super::error::LdapError;
-use super::syntax::Syntax;
+use super::syntax::{Syntax, Syntaxes};
 use directory_sync_core::mapping::Entry;
 use message::{Answer, Request};
 use std::io;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
@@ -43,6 +46,8 @@ pub(super) struct Guard {
     url: String,
     idle: Duration,
     caps: Caps,
+    totals: Arc<Totals>,
+    syntaxes: Arc<Syntaxes>,
     server: Box<dyn Transport>,
     client: UnixStream,
     /// Bytes from the library that are no whole request yet.
@@ -66,11 +71,12 @@ enum Step {
 }
 
 impl Guard {
-    /// Connects, encrypts, and gives the library's end of the socket pair.
+    /// Connects, encrypts, and gives the library's end of the socket pair. What comes is added to the totals of the read.
     pub(super) async fn open(
         config: &LdapConfig,
         server: &Server,
         tls: &Arc<rustls::ClientConfig>,
+        totals: &Arc<Totals>,
     ) -> Result<(Self, StdUnixStream), LdapError> {
         let transport = transport::open(config, server, tls).await?;
         let local =
@@ -81,6 +87,8 @@ impl Guard {
             url: server.url.clone(),
             idle: config.timeouts.idle,
             caps: config.caps,
+            totals: Arc::clone(totals),
+            syntaxes: Arc::default(),
             server: transport,
             client: UnixStream::from_std(ours).map_err(local)?,
             requests: Vec::new(),
@@ -97,6 +105,16 @@ impl Guard {
     /// How the connection is encrypted; `None` if it is not.
     pub(super) fn encryption(&self) -> Option<crate::Encryption> {
         self.server.encryption()
+    }
+
+    /// Says what the values of attributes are that no table knows.
+    pub(super) fn set_syntaxes(&mut self, syntaxes: &Arc<Syntaxes>) {
+        self.syntaxes = Arc::clone(syntaxes);
+    }
+
+    /// The address of the server; `None` if the system does not know it any more.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.server.address()
     }
 
     /// Carries requests and answers, and gives entries to `sink`, until something goes wrong. To be dropped when the
@@ -195,7 +213,7 @@ impl Guard {
     /// Decodes entries from `used` on, up to the next message that is for the library.
     fn decode(&mut self, used: &mut usize, sink: &mut dyn EntrySink) -> Result<Step, LdapError> {
         let mut values = vec![Vec::new(); sink.attributes().len()];
-        let syntaxes: Vec<Syntax> = sink.attributes().iter().map(|attribute| Syntax::of(attribute)).collect();
+        let syntaxes: Vec<Syntax> = sink.attributes().iter().map(|attribute| self.syntaxes.of(attribute)).collect();
         loop {
             let rest = self.answers.get(*used..).unwrap_or_default();
             let framed = ber::frame(rest, self.caps.message_bytes).map_err(|error| self.refuse(error))?;
@@ -208,22 +226,28 @@ impl Guard {
                 Answer::Entry(body) => {
                     self.page_entries += 1;
                     self.page_bytes += length;
-                    self.check_page()?;
                     let found =
                         entry::decode(body, sink.attributes(), &mut values).map_err(|error| self.refuse(error))?;
-                    for (description, values) in &found.ranges {
-                        sink.range(description, values);
+                    let ranges = found.ranges.iter().map(|(_, values)| values);
+                    self.check_caps(length, values.iter().chain(ranges).map(Vec::len).sum())?;
+                    for (description, range) in &found.ranges {
+                        if !sink.range(description, range) {
+                            entry::overfill(description, sink.attributes(), &mut values);
+                        }
                     }
                     match entry::texts(&syntaxes, &values) {
-                        None => sink.entry(&Entry { name: found.name, values: &values }, found.partial())?,
+                        None => sink.entry(&Entry { name: found.name, values: &values })?,
                         Some(texts) => {
                             let values: Vec<Vec<&[u8]>> =
                                 texts.iter().map(|values| values.iter().map(AsRef::as_ref).collect()).collect();
-                            sink.entry(&Entry { name: found.name, values: &values }, found.partial())?;
+                            sink.entry(&Entry { name: found.name, values: &values })?;
                         }
                     }
                 }
                 Answer::Reference(body) => {
+                    self.page_entries += 1;
+                    self.page_bytes += length;
+                    self.check_caps(length, 0)?;
                     let targets = message::references(body).map_err(|error| self.refuse(error))?;
                     sink.reference(&targets)?;
                 }
@@ -236,7 +260,9 @@ impl Guard {
         }
     }
 
-    fn check_page(&self) -> Result<(), LdapError> {
+    /// Counts an entry or a reference of so many bytes and values, and refuses what is too much for a page or for the
+    /// read.
+    fn check_caps(&self, bytes: usize, values: usize) -> Result<(), LdapError> {
         let over = |what: &str, cap: usize| LdapError::CapExceeded {
             url: self.url.clone(),
             problem: format!("more than {cap} {what} in one page"),
@@ -247,13 +273,21 @@ impl Guard {
         if self.page_bytes > self.caps.page_bytes {
             return Err(over("bytes", self.caps.page_bytes));
         }
-        Ok(())
+        match self.totals.add(bytes, values, &self.caps) {
+            None => Ok(()),
+            Some((what, cap)) => Err(LdapError::CapExceeded {
+                url: self.url.clone(),
+                problem: format!("more than {cap} {what} in one read"),
+            }),
+        }
     }
 
     fn refuse(&self, error: BerError) -> LdapError {
         let (url, problem) = (self.url.clone(), error.to_string());
         match error {
-            BerError::TooLarge { .. } | BerError::TooDeep { .. } => LdapError::CapExceeded { url, problem },
+            BerError::TooLarge { .. } | BerError::TooDeep { .. } | BerError::TooMany { .. } => {
+                LdapError::CapExceeded { url, problem }
+            }
             BerError::Invalid(_) => LdapError::Malformed { url, problem },
         }
     }
@@ -274,4 +308,4 @@ async fn collect() {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,4 +1,4 @@
-//! What becomes of good answers of which single bytes are others than the server sent.
+//! What becomes of good answers of which single bytes are others than the server sent, and of too much of them.
 
 use super::*;
 use crate::ldap::config::{Bind, LdapConfig};
@@ -29,14 +29,15 @@ impl EntrySink for Everything {
         &self.wanted
     }
 
-    fn entry(&mut self, entry: &Entry<'_>, _: Option<&str>) -> Result<(), LdapError> {
+    fn entry(&mut self, entry: &Entry<'_>) -> Result<(), LdapError> {
         assert_eq!(entry.values.len(), self.wanted.len());
         self.entries += 1;
         Ok(())
     }
 
-    fn range(&mut self, _: &str, _: &[&[u8]]) {
+    fn range(&mut self, _: &str, _: &[&[u8]]) -> bool {
         self.ranges += 1;
+        self.ranges.is_multiple_of(2)
     }
 
     fn reference(&mut self, targets: &[&str]) -> Result<(), LdapError> {
@@ -45,20 +46,24 @@ impl EntrySink for Everything {
     }
 }
 
-async fn guard() -> Guard {
+/// A guard of a connection on which nothing comes, and the library's end.
+pub(in crate::ldap) async fn guard() -> (Guard, StdUnixStream) {
     let attribute = |name: &str| Some(Value::Attribute(name.to_owned()));
     let spec = UserMappingSpec { id: attribute("id"), email: attribute("mail"), ..UserMappingSpec::default() };
     let mapping = Arc::new(UserMapping::compile(&spec).unwrap());
     let config = LdapConfig::new(vec!["ldaps://localhost".to_owned()], Bind::Anonymous, mapping);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let server = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let (client, _) = UnixStream::pair().unwrap();
-    Guard {
+    let (ours, library) = StdUnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let guard = Guard {
         url: "ldaps://localhost".to_owned(),
         idle: config.timeouts.idle,
         caps: Caps { message_bytes: 1 << 16, page_entries: 10, page_bytes: 1 << 16, ..config.caps },
+        totals: Arc::default(),
+        syntaxes: Arc::default(),
         server: Box::new(server),
-        client,
+        client: UnixStream::from_std(ours).unwrap(),
         requests: Vec::new(),
         answers: Vec::new(),
         outstanding: None,
@@ -66,7 +71,8 @@ async fn guard() -> Guard {
         page_entries: 0,
         page_bytes: 0,
         client_gone: false,
-    }
+    };
+    (guard, library)
 }
 
 /// Hands the bytes to the guard as the answer to a search; gives what it took from them.
@@ -82,7 +88,7 @@ fn answer(guard: &mut Guard, bytes: &[u8]) -> (Everything, Result<Step, LdapErro
 
 #[tokio::test]
 async fn a_hundred_thousand_mutations_of_good_answers_are_errors_or_answers() {
-    let mut guard = guard().await;
+    let (mut guard, _library) = guard().await;
     let good = ANSWERS.concat();
     let (sink, outcome) = answer(&mut guard, &good);
     assert_eq!((sink.entries, sink.ranges, sink.references), (1, 1, 1));
@@ -122,4 +128,43 @@ async fn a_hundred_thousand_mutations_of_good_answers_are_errors_or_answers() {
         }
     }
     assert!(refused > 10_000 && taken > 10_000, "{refused} refused, {taken} taken");
+}
+
+fn problem(outcome: Result<Step, LdapError>) -> String {
+    match outcome {
+        Err(LdapError::CapExceeded { problem, .. }) => problem,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it was taken"),
+    }
+}
+
+#[tokio::test]
+async fn entries_and_references_of_a_page_have_caps_on_their_number_and_their_bytes() {
+    let (mut guard, _library) = guard().await;
+    for message in [ANSWERS[0], ANSWERS[1]] {
+        assert!(answer(&mut guard, &message.repeat(10)).1.is_ok());
+        assert_eq!(problem(answer(&mut guard, &message.repeat(11)).1), "more than 10 entries in one page");
+        guard.caps.page_bytes = message.len() * 3;
+        assert!(answer(&mut guard, &message.repeat(3)).1.is_ok());
+        let over = format!("more than {} bytes in one page", message.len() * 3);
+        assert_eq!(problem(answer(&mut guard, &message.repeat(4)).1), over);
+        guard.caps.page_bytes = 1 << 16;
+    }
+}
+
+#[tokio::test]
+async fn what_comes_page_after_page_has_caps_as_well() {
+    // An entry has four values that are wanted, a range among them.
+    for (caps, what) in [
+        (Caps { total_entries: 4, ..Caps::default() }, "4 entries"),
+        (Caps { total_bytes: 400, ..Caps::default() }, "400 bytes"),
+        (Caps { total_values: 16, ..Caps::default() }, "16 values"),
+    ] {
+        let (mut guard, _library) = guard().await;
+        guard.caps = caps;
+        for _ in 0..4 {
+            assert!(answer(&mut guard, ANSWERS[0]).1.is_ok(), "{what}");
+        }
+        assert_eq!(problem(answer(&mut guard, ANSWERS[0]).1), format!("more than {what} in one read"));
+    }
 }

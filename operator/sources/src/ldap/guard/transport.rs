@@ -14,7 +14,6 @@ use secrecy::ExposeSecret;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -25,11 +24,18 @@ use tokio_rustls::client::TlsStream;
 pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {
     /// How it is encrypted; `None` if it is not.
     fn encryption(&self) -> Option<Encryption>;
+
+    /// The address of the other end; `None` if the system does not know it any more.
+    fn address(&self) -> Option<SocketAddr>;
 }
 
 impl Transport for TcpStream {
     fn encryption(&self) -> Option<Encryption> {
         None
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        self.peer_addr().ok()
     }
 }
 
@@ -43,6 +49,10 @@ impl Transport for TlsStream<TcpStream> {
         };
         let certificate = session.peer_certificates().and_then(|chain| chain.first());
         Some(Encryption::of(protocol.to_owned(), certificate.map(AsRef::as_ref)))
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        self.get_ref().0.peer_addr().ok()
     }
 }
 
@@ -99,7 +109,7 @@ pub(super) async fn open(
 ) -> Result<Box<dyn Transport>, LdapError> {
     let idle = config.timeouts.idle;
     let late = |what| LdapError::TimedOut { url: server.url.clone(), what, after: idle };
-    let mut socket = timeout(idle, connect(server, idle)).await.map_err(|_| late("accept a connection"))??;
+    let mut socket = timeout(idle, connect(config, server)).await.map_err(|_| late("accept a connection"))??;
     if server.ldaps || config.tls.start_tls {
         if !server.ldaps {
             timeout(idle, start_tls(&mut socket, server)).await.map_err(|_| late("answer to StartTLS"))??;
@@ -113,11 +123,14 @@ pub(super) async fn open(
     Ok(Box::new(socket))
 }
 
-async fn connect(server: &Server, idle: Duration) -> Result<TcpStream, LdapError> {
+async fn connect(config: &LdapConfig, server: &Server) -> Result<TcpStream, LdapError> {
     let unknown = |source| LdapError::HostUnknown { url: server.url.clone(), source };
-    let addresses: Vec<SocketAddr> =
+    let mut addresses: Vec<SocketAddr> =
         lookup_host((server.host.as_str(), server.port)).await.map_err(unknown)?.take(16).collect();
-    let share = idle / u32::try_from(addresses.len().max(1)).unwrap_or(1);
+    // One name may stand for many servers, in another order at every question.
+    let last = config.health.last_address(&server.url);
+    addresses.sort_by_key(|address| Some(*address) != last);
+    let share = config.timeouts.idle / u32::try_from(addresses.len().max(1)).unwrap_or(1);
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
         match timeout(share, TcpStream::connect(address)).await {
