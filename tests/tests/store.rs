@@ -70,11 +70,7 @@ async fn with_judgement<T>(people: &[&str], look: impl AsyncFnOnce(&Judgement<'_
 }
 
 /// The same by these rules.
-async fn with_judgement_by<T>(
-    rules: Rules,
-    people: &[&str],
-    look: impl AsyncFnOnce(&Judgement<'_>, &Rules) -> T,
-) -> T {
+async fn with_judgement_by<T>(rules: Rules, people: &[&str], look: impl AsyncFnOnce(&Judgement<'_>, &Rules) -> T) -> T {
     let (source, target) = (read(people), read(&[]));
     let capabilities = Capabilities {
         target: "scim https://app.example.com/scim/v2".to_owned(),

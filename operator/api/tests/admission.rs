@@ -134,7 +134,11 @@ fn the_status_echoes_every_rule_as_it_was_understood() {
     });
     let sync: DirectorySync = admit(changed(&spec)).unwrap();
     let echo = serde_json::to_value(effective(&sync)).unwrap();
-    assert_eq!(echo["limits"], serde_json::to_value(&sync.spec.limits).unwrap(), "with the defaults that were filled in");
+    assert_eq!(
+        echo["limits"],
+        serde_json::to_value(&sync.spec.limits).unwrap(),
+        "with the defaults that were filled in"
+    );
     for (field, value) in [
         ("approval", json!("Manual")),
         ("apply", json!(true)),

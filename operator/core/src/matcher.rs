@@ -231,9 +231,7 @@ impl Rules {
 
     fn values_match(&self, values: impl Fn(&Subject, &mut dyn FnMut(&str) -> bool) -> bool) -> bool {
         self.exact.iter().any(|(subject, wanted)| values(subject, &mut |value| wanted.contains(&folded(value))))
-            || self.patterns.iter().any(|(subject, pattern)| {
-                values(subject, &mut |value| pattern.matches(value))
-            })
+            || self.patterns.iter().any(|(subject, pattern)| values(subject, &mut |value| pattern.matches(value)))
     }
 
     fn expressions_match(&self, variable: &'static str, value: impl Fn() -> Option<cel::Value>) -> bool {

@@ -16,16 +16,8 @@ impl EffectiveRules {
     /// The rules as the operator understood them, with the fields that the mapping of this spec fills. What a client
     /// dropped on the way is missing here.
     pub fn of(spec: &DirectorySyncSpec, rules: &core::Rules) -> Self {
-        let document::EffectiveRules {
-            exclusions,
-            protected,
-            limits,
-            adoption,
-            removal,
-            approval,
-            apply,
-            domains,
-        } = document::EffectiveRules::of(rules);
+        let document::EffectiveRules { exclusions, protected, limits, adoption, removal, approval, apply, domains } =
+            document::EffectiveRules::of(rules);
         let (removal, delete_after) = match removal {
             core::Removal::Keep => (RemovalPolicy::Keep, None),
             core::Removal::Suspend { delete_after } => (RemovalPolicy::Suspend, delete_after),
@@ -67,10 +59,7 @@ fn limits_of(limits: &core::Limits) -> LimitsSpec {
             removals: limit(groups.removals),
         },
         aliases: AliasLimits { removals: limit(aliases.removals) },
-        memberships: MembershipLimits {
-            creates: optional(memberships.creates),
-            removals: limit(memberships.removals),
-        },
+        memberships: MembershipLimits { creates: optional(memberships.creates), removals: limit(memberships.removals) },
         source_shrink: SourceShrink {
             percent: source_shrink.percent.into(),
             min_population: number(source_shrink.min_population),

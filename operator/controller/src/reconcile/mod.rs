@@ -127,11 +127,7 @@ impl<'r> Run<'r> {
 
     /// Waits for what may take long and changes nothing, unless the operator is to end, or the resource was changed,
     /// suspended or deleted meanwhile, which is looked at every so often.
-    async fn unless_unwanted<T>(
-        &self,
-        every: Duration,
-        waiting: impl Future<Output = T>,
-    ) -> Result<T, ReconcileError> {
+    async fn unless_unwanted<T>(&self, every: Duration, waiting: impl Future<Output = T>) -> Result<T, ReconcileError> {
         tokio::select! {
             done = waiting => Ok(done),
             () = self.stop.cancelled() => Err(ReconcileError::Stopped),
@@ -163,7 +159,11 @@ impl<'r> Run<'r> {
             return Err(ReconcileError::Stopped);
         }
         let current = found(call("read the DirectorySync", self.api().get_metadata(&self.sync.name_any())).await)?;
-        if current.is_some_and(|current| self.is_about(&current.metadata)) { Ok(()) } else { Err(ReconcileError::Superseded) }
+        if current.is_some_and(|current| self.is_about(&current.metadata)) {
+            Ok(())
+        } else {
+            Err(ReconcileError::Superseded)
+        }
     }
 
     /// Whether this is the resource that the run is about, as it was when the run began.

@@ -145,7 +145,8 @@ impl Plans {
     /// A plan by its digest, in its newest version; `None` if it is not, or not wholly, there. What is there and cannot
     /// be read is an error only if no other version is whole.
     pub async fn load(&self, sync: &DirectorySync, digest: &str) -> Result<Option<PlanDocument>, StoreError> {
-        let mut versions: Vec<_> = self.kept(sync).await?.into_iter().filter(|(kept, _)| kept.digest == digest).collect();
+        let mut versions: Vec<_> =
+            self.kept(sync).await?.into_iter().filter(|(kept, _)| kept.digest == digest).collect();
         versions.sort_by_key(|(_, plan)| std::cmp::Reverse(plan.created.as_ref().map(|created| created.0)));
         let mut unusable = None;
         for (version, _) in versions {

@@ -8,8 +8,8 @@ use super::values::Values;
 use super::warning::WarningKind;
 use crate::address;
 use crate::capabilities::{Field, Fields};
-use crate::operation::{Kind, NO_ROW, Reason, Verb};
 use crate::matcher::Matchers;
+use crate::operation::{Kind, NO_ROW, Reason, Verb};
 use crate::rules::{Adoption, Removal};
 use crate::snapshot::{Group, Member, MemberKind, Snapshot};
 
@@ -28,11 +28,7 @@ pub(crate) fn label(group: Group<'_>) -> &str {
 }
 
 /// Whether a rule protects this group, by either side's record.
-pub(crate) fn is_protected(
-    protect: &Matchers,
-    source: Option<Group<'_>>,
-    target: Option<Group<'_>>,
-) -> bool {
+pub(crate) fn is_protected(protect: &Matchers, source: Option<Group<'_>>, target: Option<Group<'_>>) -> bool {
     !protect.is_empty() && source.into_iter().chain(target).any(|group| protect.matches_group(&group))
 }
 
@@ -55,7 +51,8 @@ pub(crate) fn holds_protected(protect: &Matchers, sides: Sides<'_>, group: Group
             users::is_protected(protect, origin, Some(target.user(row)))
         }
         MemberKind::Group(row) => {
-            let origin = u32::try_from(row).ok().and_then(|row| groups.source(row)).map(|row| source.group(row as usize));
+            let origin =
+                u32::try_from(row).ok().and_then(|row| groups.source(row)).map(|row| source.group(row as usize));
             is_protected(protect, origin, Some(target.group(row)))
         }
     };
