@@ -1,5 +1,6 @@
 //! What the tests and the demo run the operator against.
 
+pub mod audit;
 pub mod google_directory;
 pub mod http_server;
 pub mod ldap_server;

@@ -7,12 +7,16 @@ mod controller;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use controller::{STAFF, Scene};
-use directory_sync_api::DirectorySyncApproval;
 use directory_sync_api::approval::ApprovalState;
+use directory_sync_api::{DirectorySyncApproval, DirectorySyncPlan};
 use directory_sync_tests::resources::ready;
-use kube::Api;
+use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::{Api, ResourceExt};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 const PEOPLE: usize = 3;
 
@@ -96,5 +100,28 @@ async fn a_plan_that_is_not_applied_and_needs_an_approval_says_both() -> Result<
     assert_eq!(ready(&status).0, "True");
     assert_eq!(becomes(&scene, "early").await?, ApprovalState::Used, "it waited for apply: true");
     scene.until_people(|people| people == PEOPLE).await?;
+    running.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_of_a_plan_that_cannot_be_read_holds_for_the_whole_of_it_and_ends_no_run() -> Result<()> {
+    let (scene, digest) = held("unreadable", json!({ "approval": "Manual" })).await?;
+    let plans: Api<DirectorySyncPlan> = Api::namespaced(scene.client.clone(), "unreadable");
+    // As a version of the operator would leave it that writes plans in another way.
+    for mut part in plans.list(&ListParams::default()).await?.items {
+        plans.delete(&part.name_any(), &DeleteParams::default()).await?;
+        part.metadata.name = Some("staff-of-another-version-1".to_owned());
+        part.metadata.resource_version = None;
+        part.spec.data = BASE64_STANDARD.encode("no gzip");
+        part.spec.sha256 = Sha256::digest("no gzip").iter().map(|byte| format!("{byte:02x}")).collect();
+        plans.create(&PostParams::default(), &part).await?;
+    }
+    approve(&scene, "other", &format!("sha256:{}", "0".repeat(64))).await?;
+    approve(&scene, "same", &digest).await?;
+    let running = scene.start().await?;
+    assert_eq!(becomes(&scene, "same").await?, ApprovalState::Used);
+    assert_eq!(becomes(&scene, "other").await?, ApprovalState::Stale);
+    scene.until_people(|people| people == PEOPLE).await?;
+    assert_eq!(ready(&scene.resources.run(STAFF).await?).0, "True");
     running.stop().await
 }

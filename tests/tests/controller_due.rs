@@ -60,6 +60,26 @@ async fn after_downtime_one_run_makes_up_for_all_that_were_missed() -> Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_begins_by_itself_when_it_is_due() -> Result<()> {
+    let scene = Scene::new("timer", 1).await?;
+    scene.create(&json!({ "apply": false, "schedule": { "cron": "* * * * *", "jitter": "0s" } })).await?;
+    let running = scene.start().await?;
+    let first = scene.resources.settled(STAFF).await?;
+    let due = first.next_run_time.clone().unwrap().0;
+    let (second, began) = (first.last_run_time.clone(), Timestamp::now());
+    assert!(due > began && due.duration_since(began) <= SignedDuration::from_mins(1), "{due}");
+    while scene.resources.get(STAFF).await?.status.unwrap().last_run_time == second {
+        assert!(Timestamp::now().duration_since(due) < SignedDuration::from_secs(20), "it is long due");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let ran = scene.resources.get(STAFF).await?.status.unwrap().last_run_time.unwrap().0;
+    assert!(ran >= due, "not before it was due: {ran}");
+    let runs = running.metric("directorysync_reconcile_total").await?;
+    assert!(runs.len() == 1 && runs[0].ends_with(" 2"), "{runs:#?}");
+    running.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_resources_on_one_target_take_turns() -> Result<()> {
     let scene = Scene::new("turns", 20).await?;
     let half = |filter: &str| {

@@ -121,6 +121,14 @@ async fn what_happens_is_measured() -> Result<()> {
     ] {
         assert!(text.lines().any(|present| present == line), "{line} is not in\n{text}");
     }
+    for begin in [
+        "directorysync_kube_client_requests_total{code=\"200\",method=\"GET\"} ",
+        "directorysync_kube_client_request_duration_seconds_count{method=\"PATCH\"} ",
+        "directorysync_reconcile_waiting{controller=\"directorysync\"} 0",
+    ] {
+        assert!(text.lines().any(|present| present.starts_with(begin)), "{begin} is not in\n{text}");
+    }
+    assert!(!text.contains("directorysync_reconcile_started_timestamp_seconds{"), "no run is under way");
     let reference = metrics::reference();
     for name in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).filter_map(|line| line.split(' ').next()) {
         assert!(reference.contains(&format!("`{name}`")), "{name} is not in the reference");

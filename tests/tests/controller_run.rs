@@ -5,9 +5,13 @@
 
 mod controller;
 
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use controller::{STAFF, Scene};
 use directory_sync_api::DirectorySyncApproval;
+use directory_sync_tests::http_server::{HttpServer, Scripted};
 use directory_sync_tests::resources::ready;
 use kube::Api;
 use serde_json::json;
@@ -41,4 +45,35 @@ async fn a_plan_is_shown_then_approved_then_sent_and_the_next_run_finds_nothing_
     control_plane.kubectl(&["-n", "identity", "delete", "directorysyncs", STAFF, "--timeout=20s"]).await?;
     assert_eq!(scene.people().await?, 30, "nobody goes with the resource");
     running.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_requests_come_in_a_second_than_the_resource_allows() -> Result<()> {
+    const RATE: usize = 10;
+    let scene = Scene::new("paced", 15).await?;
+    let arrivals = Arc::new(Mutex::new(Vec::new()));
+    let arrived = Arc::clone(&arrivals);
+    let service = HttpServer::start(move |request| {
+        arrived.lock().unwrap().push(Instant::now());
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/ServiceProviderConfig") => Scripted::json(200, &json!({ "patch": { "supported": true } })),
+            ("GET", "/Users" | "/Groups") => Scripted::json(200, &json!({ "totalResults": 0 })),
+            ("POST", _) => Scripted::json(201, &json!({ "id": format!("id-{}", request.before) })),
+            ("GET", _) => Scripted::json(404, &json!(null)),
+            _ => Scripted::json(204, &json!(null)),
+        }
+    })
+    .await?;
+    scene.create(&json!({ "target": { "scim": { "url": service.url(), "requestsPerSecond": RATE } } })).await?;
+    let running = scene.start().await?;
+    scene.resources.settled(STAFF).await?;
+    running.stop().await?;
+    let arrivals = arrivals.lock().unwrap();
+    assert!(arrivals.len() > 2 * RATE, "{} requests", arrivals.len());
+    // One more may be on its way, and the network is not always equally fast.
+    for window in arrivals.windows(RATE + 2) {
+        let took = window[RATE + 1].duration_since(window[0]);
+        assert!(took > Duration::from_millis(900), "{} requests within {took:?}", window.len());
+    }
+    Ok(())
 }

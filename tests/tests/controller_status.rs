@@ -12,10 +12,14 @@ use anyhow::Result;
 use controller::faults::{Fate, Faults};
 use controller::{STAFF, Scene};
 use directory_sync_api::DirectorySync;
+use directory_sync_api::sync::ApprovalMode;
 use directory_sync_controller::reasons;
+use directory_sync_tests::http_server::{HttpServer, Scripted};
 use directory_sync_tests::resources::{condition, ready};
+use futures::TryStreamExt as _;
 use http::Method;
 use kube::api::{Patch, PatchParams};
+use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, ResourceExt};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -135,6 +139,125 @@ async fn a_spec_that_changes_during_a_run_makes_the_next_one_follow_at_once() ->
     let interrupted = running.metric("directorysync_reconcile_total").await?;
     assert!(interrupted.iter().any(|line| line.contains("Interrupted") && line.ends_with(" 1")), "{interrupted:#?}");
     assert!(running.metric("directorysync_reconcile_errors_total").await?.is_empty(), "it is no failure");
+    running.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_another_spec_overtook_never_says_that_the_resource_is_ready() -> Result<()> {
+    let scene = Scene::new("overtaken", PEOPLE).await?;
+    scene.create(&json!({ "apply": false })).await?;
+    // The spec is changed while the plan is stored. Nothing is to be sent, so nothing else looks at the spec again.
+    let (storing, changed) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+    let (told, seen) = (Arc::clone(&storing), Arc::clone(&changed));
+    let faults = Faults::new(move |method, path| {
+        if *method == Method::POST && path.ends_with("/directorysyncplans") {
+            told.notify_one();
+            while !seen.load(Ordering::Acquire) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        Fate::Passes
+    });
+    let running = scene.start_with(faults.client(&scene.shared.control_plane).await?).await?;
+    storing.notified().await;
+    let syncs: Api<DirectorySync> = Api::namespaced(scene.client.clone(), "overtaken");
+    let watched = watcher(syncs.clone(), watcher::Config::default()).applied_objects();
+    let change = Patch::Merge(json!({ "spec": { "domains": ["example.com"] } }));
+    syncs.patch(STAFF, &PatchParams::default(), &change).await?;
+    changed.store(true, Ordering::Release);
+
+    let mut overtaken = false;
+    let mut watched = Box::pin(watched);
+    let followed = async {
+        while let Some(sync) = watched.try_next().await? {
+            let (generation, status) = (sync.metadata.generation, sync.status.unwrap_or_default());
+            let Some(ready) = condition(&status, "Ready") else { continue };
+            let is_old = Some(status.observed_generation) < generation;
+            assert!(!is_old || ready.status != "True", "{ready:#?}");
+            overtaken |= is_old && ready.message.starts_with("Another spec came while a run was under way");
+            if !is_old && ready.status == "True" {
+                break;
+            }
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(Duration::from_secs(60), followed).await??;
+    assert!(overtaken, "the run that was overtaken tells what it found");
+    running.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_status_is_to_hold_no_personal_data_it_holds_counts_alone() -> Result<()> {
+    let scene = Scene::new("counts", PEOPLE).await?;
+    let nameless = "dn: uid=nameless,ou=counts,dc=example,dc=com\nobjectClass: inetOrgPerson\nuid: nameless\n\
+                    cn: Nameless Example\nsn: Example\n\n";
+    scene.shared.slapd.change(nameless).await?;
+    // A service that refuses everybody, and names them, until it names somebody instead of answering at all.
+    let is_broken = Arc::new(AtomicBool::new(false));
+    let broken = Arc::clone(&is_broken);
+    let service = HttpServer::start(move |request| {
+        let named = |status: u16| {
+            let detail = format!("p0@counts.example.com: {}", request.body["userName"]);
+            Scripted::json(status, &json!({ "detail": detail, "status": status.to_string() }))
+        };
+        match (request.method.as_str(), request.path.as_str()) {
+            _ if broken.load(Ordering::Relaxed) => named(403),
+            ("GET", "/ServiceProviderConfig") => Scripted::json(200, &json!({ "patch": { "supported": true } })),
+            ("GET", "/Users" | "/Groups") => Scripted::json(200, &json!({ "totalResults": 0 })),
+            ("GET", _) => Scripted::json(404, &json!(null)),
+            _ => named(400),
+        }
+    })
+    .await?;
+    scene.create(&json!({ "planDetail": "CountsOnly", "target": { "scim": { "url": service.url() } } })).await?;
+    let running = scene.start().await?;
+    let failed = scene.resources.settled(STAFF).await?;
+    assert_eq!(ready(&failed).1, "ApplyPartiallyFailed", "{:?}", ready(&failed));
+    let applied = failed.last_applied.clone().unwrap();
+    assert!(applied.failed > 0 && !applied.failures.is_empty() && failed.plan.as_ref().unwrap().warning_count > 0);
+    is_broken.store(true, Ordering::Relaxed);
+    let refused = scene.resources.run(STAFF).await?;
+    running.stop().await?;
+    assert_eq!(ready(&refused).1, "TargetForbidden");
+    for status in [&failed, &refused] {
+        let text = serde_json::to_string(status)?.to_lowercase();
+        // What people have in common is no person.
+        for personal in ["@", "p0", "p1", "p2", "nameless", "counts.example.com"] {
+            assert!(!text.contains(personal), "{personal} is in {status:#?}");
+        }
+    }
+    let events: Api<k8s_openapi::api::events::v1::Event> = Api::namespaced(scene.client.clone(), "counts");
+    for event in events.list(&kube::api::ListParams::default()).await? {
+        assert!(!event.note.clone().unwrap_or_default().contains('@'), "{event:#?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_misspelt_field_that_nobody_refused_is_missing_from_what_is_in_force() -> Result<()> {
+    let scene = Scene::new("misspelt", PEOPLE).await?;
+    let mut sync = scene.sync(STAFF, &json!({ "apply": false, "domains": ["example.com"] }));
+    sync["spec"]["protekt"] = json!([{ "field": "email", "exact": "p0@misspelt.example.com" }]);
+    sync["spec"]["aproval"] = json!("Manual");
+    sync["spec"]["removal"] = json!({ "policy": "Suspend", "deletAfter": "720h" });
+    let control_plane = &scene.shared.control_plane;
+    let strict = control_plane.kubectl_with_input(&["-n", "misspelt", "apply", "-f", "-"], &sync.to_string()).await;
+    assert!(strict.unwrap_err().to_string().contains("protekt"), "a careful client refuses it");
+    let careless = ["-n", "misspelt", "apply", "--validate=false", "-f", "-"];
+    control_plane.kubectl_with_input(&careless, &sync.to_string()).await?;
+    let running = scene.start().await?;
+    let effective = scene.resources.settled(STAFF).await?.plan.unwrap().effective;
+    assert_eq!((effective.protected, effective.delete_after), (0, None));
+    assert_eq!(effective.approval, ApprovalMode::Automatic);
+    assert_eq!(effective.domains, ["example.com"]);
+
+    let spec = json!({ "spec": {
+        "protect": [{ "field": "email", "exact": "p0@misspelt.example.com" }],
+        "approval": "Manual", "removal": { "deleteAfter": "720h" },
+    } });
+    let effective = scene.resources.change(STAFF, &spec).await?.plan.unwrap().effective;
+    assert_eq!((effective.protected, effective.delete_after.as_deref()), (1, Some("720h")));
+    assert_eq!(effective.approval, ApprovalMode::Manual);
     running.stop().await
 }
 

@@ -1,5 +1,5 @@
-//! Changes are being sent when something says that they should not be: the request under way is finished, the rest is
-//! not sent, and what was answered is kept.
+//! A run is under way when something says that it should not be. If changes are being sent, the request under way is
+//! finished, the rest is not sent, and what was answered is kept; one that waits or reads is given up.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use controller::{Running, STAFF, Scene};
+use directory_sync_tests::http_server::{HttpServer, Scripted};
 use directory_sync_tests::resources::ready;
 use serde_json::json;
 
@@ -93,4 +94,60 @@ async fn ending_the_operator_finishes_the_request_under_way_and_keeps_what_was_a
     assert_eq!((ready(&status).0, scene.people().await?), ("True", PEOPLE));
     assert_eq!(status.target.unwrap().managed_users, Some(i64::try_from(sent)?), "whom it created before is ours");
     running.stop().await
+}
+
+/// A service that takes requests and answers none.
+async fn silent() -> Result<HttpServer> {
+    HttpServer::start(|_| Scripted::json(200, &json!({})).after(Duration::from_secs(3600))).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn suspending_ends_a_run_that_reads_and_one_that_waits_for_its_turn() -> Result<()> {
+    let scene = Scene::new("reading", 1).await?;
+    let service = silent().await?;
+    let slow = json!({ "target": { "scim": { "url": service.url(), "timeout": "10m" } } });
+    scene.apply(scene.sync("reads", &slow)).await?;
+    let running = scene.start().await?;
+    while service.received().is_empty() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    scene.apply(scene.sync("waits", &slow)).await?;
+    scene.resources.until("waits", "waiting", |_, status| ready(status).1 == "Progressing").await?;
+    let waiting = running.metric("directorysync_reconcile_waiting").await?;
+    assert!(waiting.iter().any(|line| line.ends_with(" 1")), "{waiting:#?}");
+    let active = running.metric("directorysync_reconcile_active").await?;
+    assert!(active.iter().any(|line| line.ends_with(" 1")), "{active:#?}");
+
+    for name in ["waits", "reads"] {
+        let suspended = scene.resources.change(name, &json!({ "spec": { "suspend": true } })).await?;
+        assert_eq!(ready(&suspended).1, "Suspended", "{name}");
+    }
+    assert!(running.metric("directorysync_reconcile_started").await?.iter().all(|line| line.starts_with('#')));
+    running.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_wait_for_a_slow_target_others_are_looked_at() -> Result<()> {
+    let scene = Scene::new("queued", 2).await?;
+    let service = silent().await?;
+    let slow = json!({ "target": { "scim": { "url": service.url(), "timeout": "10m" } } });
+    let queued: Vec<_> = (0..70).map(|number| scene.sync(&format!("slow-{number}"), &slow)).collect();
+    scene.apply(json!({ "apiVersion": "v1", "kind": "List", "items": queued })).await?;
+    let running = scene.start().await?;
+    scene.resources.until("slow-69", "waiting", |_, status| ready(status).1 == "Progressing").await?;
+    let is_waiting = async || {
+        let waiting = running.metric("directorysync_reconcile_waiting{").await?;
+        anyhow::Ok(waiting.iter().any(|line| line.ends_with(" 69")))
+    };
+    for _ in 0..300 {
+        if is_waiting().await? {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(is_waiting().await?, "all but the one that reads wait");
+    scene.create(&json!({})).await?;
+    assert_eq!(ready(&scene.resources.settled(STAFF).await?).0, "True");
+    running.crash().await;
+    Ok(())
 }

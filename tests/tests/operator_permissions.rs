@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeSet;
-use std::fmt;
-
 use anyhow::{Context, Result};
 use base64::Engine as _;
 use directory_sync_api::DirectorySyncPlan;
 use directory_sync_api::plan::{MAX_PART_BYTES, MAX_STORED_BYTES};
+use directory_sync_tests::audit::Rights;
 use directory_sync_tests::peers::company::Company;
 use directory_sync_tests::peers::control_plane::ControlPlane;
 use directory_sync_tests::peers::operator::{Operator, OperatorOptions};
@@ -16,9 +14,8 @@ use directory_sync_tests::peers::scim2_server::{Scim2Server, Scim2ServerOptions}
 use directory_sync_tests::peers::slapd::{READER_DN, Slapd, SlapdOptions};
 use directory_sync_tests::peers::tls::CertificateAuthority;
 use directory_sync_tests::resources::{Resources, ready};
-use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::api::{ListParams, PostParams};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -26,28 +23,6 @@ use serde_json::{Value, json};
 const NAMESPACE: &str = "identity";
 /// Where another one lives, that is watched only by an operator that watches all namespaces.
 const ELSEWHERE: &str = "elsewhere";
-
-/// One kind of request, in the words of RBAC.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Permission {
-    /// `None`: in all namespaces.
-    namespace: Option<String>,
-    group: String,
-    resource: String,
-    verb: String,
-}
-
-impl fmt::Display for Permission {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { namespace, group, resource, verb } = self;
-        write!(formatter, "{verb} {resource}.{group} in {}", namespace.as_deref().unwrap_or("all namespaces"))
-    }
-}
-
-fn list(permissions: &BTreeSet<Permission>) -> String {
-    let lines: Vec<_> = permissions.iter().map(ToString::to_string).collect();
-    lines.join("\n  ")
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_all_namespaces_every_right_is_used_and_none_is_missing() -> Result<()> {
@@ -142,26 +117,9 @@ impl World {
     /// Ends the operator and judges what it asked for.
     async fn end(mut self) -> Result<()> {
         self.operator.terminate()?;
-        let granted = granted(&self.client).await?;
-        assert!(!granted.is_empty(), "the chart grants something");
-        let (mut used, mut refused) = (BTreeSet::new(), BTreeSet::new());
-        for event in self.control_plane.audit_events()? {
-            if event["user"]["username"] == json!(self.operator.user()) {
-                let permission = asked(&event, &granted);
-                let answers = if event["responseStatus"]["code"] == json!(403) { &mut refused } else { &mut used };
-                answers.insert(permission);
-            }
-        }
-        let unused: BTreeSet<_> = granted.difference(&used).cloned().collect();
-        let otherwise: BTreeSet<_> = used.difference(&granted).cloned().collect();
-        assert!(
-            refused.is_empty() && unused.is_empty() && otherwise.is_empty(),
-            "refused, so the chart lacks:\n  {}\ngranted by the chart and never used:\n  {}\nallowed, but not by the chart:\n  {}",
-            list(&refused),
-            list(&unused),
-            list(&otherwise),
-        );
-        Ok(())
+        let rights = Rights::compare(&self.control_plane, &self.client, "sync", self.operator.user()).await?;
+        rights.ensure_nothing_beyond()?;
+        rights.ensure_nothing_unused()
     }
 
     async fn apply(&self, namespace: &str, objects: &[Value]) -> Result<()> {
@@ -235,53 +193,4 @@ impl World {
         let plans: Api<DirectorySyncPlan> = Api::namespaced(self.client.clone(), NAMESPACE);
         Ok(plans.list(&ListParams::default()).await?.items.iter().map(|part| part.spec.bytes).sum())
     }
-}
-
-/// What an event of the audit log asked for: in all namespaces where that is how it was granted.
-fn asked(event: &Value, granted: &BTreeSet<Permission>) -> Permission {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let object = &event["objectRef"];
-    let resource = match object["subresource"].as_str() {
-        Some(subresource) => format!("{}/{subresource}", text(&object["resource"])),
-        None if object.is_null() => text(&event["requestURI"]),
-        None => text(&object["resource"]),
-    };
-    let everywhere =
-        Permission { namespace: None, group: text(&object["apiGroup"]), resource, verb: text(&event["verb"]) };
-    if granted.contains(&everywhere) {
-        return everywhere;
-    }
-    Permission { namespace: object["namespace"].as_str().map(str::to_owned), ..everywhere }
-}
-
-/// Every right in the roles of the release.
-async fn granted(client: &Client) -> Result<BTreeSet<Permission>> {
-    let of_release = ListParams::default().labels("app.kubernetes.io/instance=sync");
-    let mut granted = BTreeSet::new();
-    for role in Api::<ClusterRole>::all(client.clone()).list(&of_release).await? {
-        granted.extend(expanded(None, &role.rules.unwrap_or_default()));
-    }
-    for role in Api::<Role>::all(client.clone()).list(&of_release).await? {
-        granted.extend(expanded(role.namespace().as_deref(), &role.rules.unwrap_or_default()));
-    }
-    Ok(granted)
-}
-
-fn expanded(namespace: Option<&str>, rules: &[PolicyRule]) -> Vec<Permission> {
-    let mut permissions = Vec::new();
-    for rule in rules {
-        for group in rule.api_groups.iter().flatten() {
-            for resource in rule.resources.iter().flatten() {
-                for verb in &rule.verbs {
-                    permissions.push(Permission {
-                        namespace: namespace.map(str::to_owned),
-                        group: group.clone(),
-                        resource: resource.clone(),
-                        verb: verb.clone(),
-                    });
-                }
-            }
-        }
-    }
-    permissions
 }

@@ -4,20 +4,28 @@
 
 mod controller;
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use controller::faults::{Fate, Faults};
 use directory_sync_api::{DirectorySync, DirectorySyncPlan, DirectorySyncState};
 use directory_sync_controller::store::{Plans, States};
 use directory_sync_core::capabilities::{Capabilities, Field, Fields};
 use directory_sync_core::confirm;
 use directory_sync_core::disposition::Classified;
 use directory_sync_core::gate::{self, Judgement};
+use directory_sync_core::plan::document::PlanDocument;
 use directory_sync_core::plan::plan;
 use directory_sync_core::read::{CompleteRead, Next, Read, ReadCaps, Side};
-use directory_sync_core::rules::Rules;
+use directory_sync_core::rules::{ApprovalMode, Rules};
 use directory_sync_core::snapshot::{Counts, UserRecord};
 use directory_sync_core::state::{Bindings, State, Times};
 use jiff::Timestamp;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
+use sha2::{Digest as _, Sha256};
 
 /// A namespace with one resource.
 async fn namespace(name: &str) -> (Client, DirectorySync) {
@@ -58,6 +66,11 @@ fn read<S: Side>(people: &[&str]) -> CompleteRead<S> {
 
 /// Judges the plan that creates these people in an empty target, and hands it to `look`.
 async fn with_judgement<T>(people: &[&str], look: impl AsyncFnOnce(&Judgement<'_>, &Rules) -> T) -> T {
+    with_judgement_by(Rules::default(), people, look).await
+}
+
+/// The same by these rules.
+async fn with_judgement_by<T>(rules: Rules, people: &[&str], look: impl AsyncFnOnce(&Judgement<'_>, &Rules) -> T) -> T {
     let (source, target) = (read(people), read(&[]));
     let capabilities = Capabilities {
         target: "scim https://app.example.com/scim/v2".to_owned(),
@@ -67,7 +80,7 @@ async fn with_judgement<T>(people: &[&str], look: impl AsyncFnOnce(&Judgement<'_
         passwords: std::collections::BTreeSet::new(),
         nested_groups: false,
     };
-    let (rules, state, now) = (Rules::default(), State::new(), Timestamp::now());
+    let (state, now) = (State::new(), Timestamp::now());
     let plan = plan(&source, &target, &rules, &capabilities, &state, now);
     let lookups = confirm::lookups(&plan, 10);
     let judgement = gate::judge(confirm::confirm(plan, lookups, Vec::new()), &rules, &state, None, now);
@@ -146,7 +159,7 @@ async fn a_plan_counts_as_stored_when_its_last_part_is() {
     })
     .await;
     assert!(stored.complete);
-    let document = plans.load("staff", &digest).await.unwrap().unwrap();
+    let document = plans.load(&sync, &digest).await.unwrap().unwrap();
     assert_eq!(document.operations.len(), 2);
     assert_eq!(document.header.digest.to_string(), digest);
 
@@ -154,7 +167,108 @@ async fn a_plan_counts_as_stored_when_its_last_part_is() {
     let part = objects.get(&format!("{}-1", stored.name)).await.unwrap();
     assert_eq!(part.owner_references()[0].name, "staff");
     objects.delete(&part.name_any(), &DeleteParams::default()).await.unwrap();
-    assert!(plans.load("staff", &digest).await.unwrap().is_none());
+    assert!(plans.load(&sync, &digest).await.unwrap().is_none());
+}
+
+/// Why the stored plan waits, by its first line.
+fn holds(document: &PlanDocument) -> Vec<&'static str> {
+    document.header.holds.iter().map(gate::Hold::reason).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stored_plan_tells_what_holds_it_now_and_the_version_that_the_status_names_is_there() {
+    let (client, mut sync) = namespace("versions").await;
+    let plans = Plans::new(client.clone(), "versions");
+    let store = async |sync: &DirectorySync, rules: Rules| {
+        with_judgement_by(rules, &["ada"], async |judgement, rules| {
+            let stored = plans.store(sync, judgement, rules, &[]).await.unwrap();
+            (judgement.plan().digest().to_string(), stored)
+        })
+        .await
+    };
+    let sent = Rules { apply: true, ..Rules::default() };
+    let reviewed = Rules { approval: ApprovalMode::Manual, ..sent.clone() };
+    let (digest, first) = store(&sync, Rules::default()).await;
+    assert_eq!(holds(&plans.load(&sync, &digest).await.unwrap().unwrap()), ["NotApplied"]);
+
+    sync.status = Some(serde_json::from_value(status_of(&digest, &first.name)).unwrap());
+    let (same, second) = store(&sync, reviewed).await;
+    assert!(same == digest && second.name != first.name, "{second:?}");
+    // Ages are whole seconds, and the newest version counts.
+    let objects: Api<DirectorySyncPlan> = Api::namespaced(client, "versions");
+    assert!(objects.get(&format!("{}-1", first.name)).await.is_ok(), "the status still names it");
+
+    sync.status = Some(serde_json::from_value(status_of(&digest, &second.name)).unwrap());
+    let (_, third) = store(&sync, sent).await;
+    let names: Vec<_> = objects.list(&ListParams::default()).await.unwrap().iter().map(ResourceExt::name_any).collect();
+    let expected = BTreeSet::from([format!("{}-1", second.name), format!("{}-1", third.name)]);
+    assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), expected, "the first version is gone");
+}
+
+/// A status that names a stored plan.
+fn status_of(digest: &str, name: &str) -> serde_json::Value {
+    serde_json::json!({ "plan": {
+        "digest": digest, "warningCount": 0, "plannedAt": "2026-01-01T00:00:00Z",
+        "summary": directory_sync_api::status::PlanSummary::default(),
+        "effective": directory_sync_api::status::EffectiveRules::default(),
+        "stored": { "name": name, "parts": 1, "bytes": 1, "complete": true },
+    } })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_ends_between_two_parts_leaves_none_of_them_in_the_plan_of_the_next() {
+    let (client, sync) = namespace("between-parts").await;
+    let names: Vec<_> = (0..20_000).map(|number| format!("p{number}")).collect();
+    let people: Vec<_> = names.iter().map(String::as_str).collect();
+    let parts = AtomicUsize::new(0);
+    let faults = Faults::new(move |method, path| {
+        let is_part = *method == http::Method::POST && path.ends_with("/directorysyncplans");
+        if is_part && parts.fetch_add(1, Ordering::Relaxed) == 1 { Fate::StopsBefore } else { Fate::Passes }
+    });
+    let control_plane = &controller::shared().await.unwrap().control_plane;
+    let ending = Plans::new(faults.client(control_plane).await.unwrap(), "between-parts");
+    with_judgement(&people, async |judgement, rules| {
+        tokio::select! {
+            _ = ending.store(&sync, judgement, rules, &[]) => panic!("it should not come to its end"),
+            () = faults.reached() => {}
+        }
+    })
+    .await;
+    let objects: Api<DirectorySyncPlan> = Api::namespaced(client.clone(), "between-parts");
+    assert_eq!(objects.list_metadata(&ListParams::default()).await.unwrap().items.len(), 1, "the first part");
+
+    let plans = Plans::new(client, "between-parts");
+    let rules = Rules { apply: true, approval: ApprovalMode::Manual, ..Rules::default() };
+    let digest = with_judgement_by(rules, &people, async |judgement, rules| {
+        let digest = judgement.plan().digest().to_string();
+        assert!(plans.load(&sync, &digest).await.unwrap().is_none(), "it is not whole");
+        let stored = plans.store(&sync, judgement, rules, &[]).await.unwrap();
+        assert!(stored.parts > 1, "{stored:?}");
+        digest
+    })
+    .await;
+    let document = plans.load(&sync, &digest).await.unwrap().unwrap();
+    assert_eq!((document.operations.len(), holds(&document)), (20_000, vec!["ApprovalRequired"]));
+    assert!(objects.list_metadata(&ListParams::default()).await.unwrap().items.len() > 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_cannot_be_read_is_said_to_be_so_until_it_is_written_again() {
+    let (client, sync) = namespace("unreadable").await;
+    let plans = Plans::new(client.clone(), "unreadable");
+    let (digest, _) = store(&plans, &sync, &["ada"], &[]).await;
+    let objects: Api<DirectorySyncPlan> = Api::namespaced(client, "unreadable");
+    let mut part = objects.list(&ListParams::default()).await.unwrap().items.remove(0);
+    objects.delete(&part.name_any(), &DeleteParams::default()).await.unwrap();
+    // Another version of the operator wrote it, under a name of its own.
+    part.metadata.name = Some("staff-other-1".to_owned());
+    part.metadata.resource_version = None;
+    part.spec.data = BASE64_STANDARD.encode("no gzip");
+    part.spec.sha256 = Sha256::digest("no gzip").iter().map(|byte| format!("{byte:02x}")).collect();
+    objects.create(&PostParams::default(), &part).await.unwrap();
+    assert_eq!(plans.load(&sync, &digest).await.unwrap_err().reason(), "StoredPlanUnusable");
+    store(&plans, &sync, &["ada"], &[]).await;
+    assert!(plans.load(&sync, &digest).await.unwrap().is_some());
 }
 
 /// Stores the plan that creates these people, and gives its digest and size.
@@ -180,12 +294,12 @@ async fn room_is_made_by_the_oldest_plans_and_last_by_those_that_approvals_name(
     }
     let mut kept = Vec::new();
     for digest in digests.iter().chain(&keep) {
-        kept.push(room_for_three.load("staff", digest).await.unwrap().is_some());
+        kept.push(room_for_three.load(&sync, digest).await.unwrap().is_some());
     }
     assert_eq!(kept, [false, false, true, true, true], "the newest two, and the oldest, because an approval names it");
 
     store(&room_for_three, &sync, &["fay"], &[]).await;
-    assert!(room_for_three.load("staff", &awaited).await.unwrap().is_none(), "nobody waits for it any more");
+    assert!(room_for_three.load(&sync, &awaited).await.unwrap().is_none(), "nobody waits for it any more");
 }
 
 #[tokio::test]
@@ -200,7 +314,7 @@ async fn of_a_plan_that_is_too_large_the_most_dangerous_part_is_kept_and_it_says
     })
     .await;
     assert!(!stored.complete && stored.bytes <= 600 * 1024, "{stored:?}");
-    let document = plans.load("staff", &digest).await.unwrap().unwrap();
+    let document = plans.load(&sync, &digest).await.unwrap().unwrap();
     assert!(!document.header.complete);
     assert_eq!(document.header.operations, 20_000);
 }

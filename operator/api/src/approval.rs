@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     doc = "Consent to one plan of a DirectorySync, given by whoever may create this object. It lifts the limits for the changes in that plan. Before anything is sent the plan is made again: what is sent was in the approved plan and is still wanted. It does not override apply: false, suspend, or protection.",
     selectable = ".spec.sync",
+    selectable = ".status.state",
     printcolumn(name = "Sync", type_ = "string", json_path = ".spec.sync"),
     printcolumn(name = "Plan", type_ = "string", json_path = ".spec.plan"),
     printcolumn(name = "By", type_ = "string", json_path = ".spec.approvedBy", description = "Who approved"),

@@ -134,6 +134,32 @@ pub fn conditions(observation: &Observation, previous: &[Condition], generation:
     .collect()
 }
 
+/// The conditions of a run that went well for a spec that is no longer the one that is there: what was learnt stands, but
+/// the resource is not ready before the next run. They belong to the older `generation` still; `previous` are those from
+/// before the run.
+pub fn superseded(
+    conditions_of_run: &[Condition],
+    previous: &[Condition],
+    generation: i64,
+    now: &Time,
+) -> Vec<Condition> {
+    let before = find(conditions_of_run, READY).map(|ready| ready.message.as_str()).unwrap_or_default();
+    let message = format!("Another spec came while a run was under way; the next run follows at once. {before}");
+    let observation = Observation {
+        outcome: Outcome::Progressing { message: message.trim_end().to_owned() },
+        source: Health::Unchanged,
+        target: Health::Unchanged,
+        held: Held::Unchanged,
+    };
+    let mut superseded = conditions(&observation, conditions_of_run, generation, now);
+    for condition in &mut superseded {
+        let since = find(previous, &condition.type_).filter(|before| before.status == condition.status);
+        condition.last_transition_time =
+            since.map_or_else(|| now.clone(), |before| before.last_transition_time.clone());
+    }
+    superseded
+}
+
 /// The condition of this type, if it is there.
 pub fn find<'c>(conditions: &'c [Condition], kind: &str) -> Option<&'c Condition> {
     conditions.iter().find(|condition| condition.type_ == kind)
@@ -299,22 +325,50 @@ mod tests {
         prop_oneof![Just(Held::Unchanged), Just(Held::Nothing), cause().prop_map(Held::Waiting)]
     }
 
-    /// A run: whether the spec was changed before it, what it came to, and how long after the last one it ended.
-    fn run() -> impl Strategy<Value = (bool, Observation, i64)> {
-        (any::<bool>(), outcome(), health(), health(), held(), 0..5_i64).prop_map(
-            |(changed, outcome, source, target, held, later)| {
-                (changed, Observation { outcome, source, target, held }, later)
+    /// A run, and what happens around it.
+    #[derive(Debug, Clone)]
+    struct Run {
+        /// Whether the spec is another than at the run before.
+        changed_before: bool,
+        /// Whether it is changed while the run is under way.
+        changed_during: bool,
+        /// What the run came to.
+        came_to: Observation,
+        /// How long after the last one it ended.
+        later: i64,
+    }
+
+    fn run() -> impl Strategy<Value = Run> {
+        (any::<bool>(), any::<bool>(), outcome(), health(), health(), held(), 0..5_i64).prop_map(
+            |(changed_before, changed_during, outcome, source, target, held, later)| {
+                let came_to = Observation { outcome, source, target, held };
+                Run { changed_before, changed_during, came_to, later }
             },
         )
+    }
+
+    /// The conditions after a run for the spec of `generation`, as the controller writes them.
+    fn after(run: &Run, previous: &[Condition], generation: i64, now: &Time) -> Vec<Condition> {
+        let after = conditions(&run.came_to, previous, generation, now);
+        match run.came_to.outcome {
+            Outcome::Ready { .. } if run.changed_during => superseded(&after, previous, generation, now),
+            // A resource is not run while it is suspended, and to suspend it is to change it.
+            _ => after,
+        }
     }
 
     fn is_true(conditions: &[Condition], kind: &str) -> bool {
         find(conditions, kind).is_some_and(|condition| condition.status == "True")
     }
 
-    /// The checks that Flux runs over its own kinds after every reconciliation, and the rules of kstatus.
-    fn assert_acceptable(conditions: &[Condition], generation: i64) {
+    /// The checks that Flux runs over its own kinds after every reconciliation, and the rules of kstatus. `observed` is
+    /// the status' generation, `generation` that of the resource.
+    fn assert_acceptable(conditions: &[Condition], observed: i64, generation: i64) {
         let ready = find(conditions, READY).expect("Ready is always present");
+        assert!(observed <= generation, "nobody has seen a spec that is not there");
+        if observed < generation {
+            assert_ne!(ready.status, "True", "what is ready follows the spec that is there");
+        }
         for abnormal in [RECONCILING, STALLED] {
             if let Some(condition) = find(conditions, abnormal) {
                 assert_eq!(condition.status, "True", "{abnormal} is absent unless it is true");
@@ -326,11 +380,12 @@ mod tests {
             assert!(!is_true(conditions, RECONCILING), "what is stalled is not being reconciled");
         }
         let mut kinds: Vec<_> = conditions.iter().map(|condition| &condition.type_).collect();
+        kinds.sort();
         kinds.dedup();
         assert_eq!(kinds.len(), conditions.len(), "each type once");
         for condition in conditions {
             // The status is written with the same generation, so no condition is ahead of it or behind it.
-            assert_eq!(condition.observed_generation, Some(generation));
+            assert_eq!(condition.observed_generation, Some(observed));
             assert!(["True", "False", "Unknown"].contains(&condition.status.as_str()));
             assert!(condition.message.len() <= MAX_MESSAGE_BYTES);
             assert!(condition.reason.starts_with(|c: char| c.is_ascii_alphabetic()), "{:?}", condition.reason);
@@ -343,11 +398,16 @@ mod tests {
         fn whatever_happens_in_whatever_order_the_conditions_are_acceptable(runs in prop::collection::vec(run(), 1..12)) {
             let (mut generation, mut second) = (1, 0);
             let mut previous: Vec<Condition> = Vec::new();
-            for (changed, observation, later) in runs {
-                generation += i64::from(changed);
-                second += later;
-                let next = conditions(&observation, &previous, generation, &time(second));
-                assert_acceptable(&next, generation);
+            for run in runs {
+                generation += i64::from(run.changed_before);
+                let observed = generation;
+                generation += i64::from(run.changed_during);
+                second += run.later;
+                let next = after(&run, &previous, observed, &time(second));
+                // Suspended is what a resource is, not what a run for it came to: it is looked at again at once.
+                if run.came_to.outcome != Outcome::Suspended || !run.changed_during {
+                    assert_acceptable(&next, observed, generation);
+                }
                 for condition in &next {
                     let expected = match find(&previous, &condition.type_) {
                         Some(before) if before.status == condition.status => before.last_transition_time.clone(),
@@ -361,9 +421,9 @@ mod tests {
 
         #[test]
         fn the_same_outcome_again_changes_nothing(first in run(), second in run()) {
-            let before = conditions(&first.1, &[], 1, &time(0));
-            let once = conditions(&second.1, &before, 1, &time(10));
-            let again = conditions(&second.1, &once, 1, &time(20));
+            let before = conditions(&first.came_to, &[], 1, &time(0));
+            let once = conditions(&second.came_to, &before, 1, &time(10));
+            let again = conditions(&second.came_to, &once, 1, &time(20));
             prop_assert_eq!(once, again);
         }
     }

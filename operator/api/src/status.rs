@@ -6,7 +6,11 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{limits::LimitsSpec, removal::RemovalPolicy, sync::Adoption};
+use crate::{
+    limits::LimitsSpec,
+    removal::RemovalPolicy,
+    sync::{Adoption, ApprovalMode},
+};
 
 /// Most changes that `status.plan.changes` shows.
 pub const MAX_CHANGES: usize = 50;
@@ -211,6 +215,10 @@ pub struct EffectiveRules {
     pub exclusions: i64,
     /// Number of entries of `spec.protect`.
     pub protected: i64,
+    /// Mail domains that belong to the organization; none: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(max = 253)))]
+    pub domains: Vec<String>,
     /// The fields that are managed, such as `user.email`; others stay as they are in the target.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 128)))]
@@ -219,8 +227,15 @@ pub struct EffectiveRules {
     pub limits: LimitsSpec,
     /// What becomes of people whom the source no longer has.
     pub removal: RemovalPolicy,
+    /// How long after that people and groups are deleted; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub delete_after: Option<String>,
     /// Who is taken over.
     pub adoption: Adoption,
+    /// Whether every plan needs an approval.
+    #[serde(default)]
+    pub approval: ApprovalMode,
     /// Whether anything is sent at all.
     pub apply: bool,
 }

@@ -5,6 +5,7 @@
 mod cases;
 
 use directory_sync_api::admission::{Refusal, admit};
+use directory_sync_api::convert::{principals, rules};
 use directory_sync_api::source::LdapScope;
 use directory_sync_api::status::EffectiveRules;
 use directory_sync_api::{DirectorySync, DirectorySyncApproval, DirectorySyncPlan, DirectorySyncState, crds};
@@ -140,12 +141,49 @@ fn the_preset_fills_in_what_the_mapping_leaves_out_and_the_status_says_what_is_m
     let sync: DirectorySync = admit(example()).unwrap();
     let user = sync.spec.effective_mapping().user.unwrap();
     assert_eq!(user.id.unwrap().attribute.unwrap(), "entryUUID");
-    let effective = EffectiveRules::of(&sync.spec);
+    let effective = effective(&sync);
     assert_eq!((effective.exclusions, effective.protected, effective.apply), (2, 1, false));
     for field in ["user.aliases", "user.attributes.title", "group.members"] {
         assert!(effective.fields.iter().any(|known| known == field), "{field}: {:?}", effective.fields);
     }
     assert!(!effective.fields.iter().any(|field| field == "user.orgUnit"), "what nothing maps is not managed");
+}
+
+/// The echo of what is in force.
+fn effective(sync: &DirectorySync) -> EffectiveRules {
+    EffectiveRules::of(&sync.spec, &rules(&sync.spec, principals(&sync.spec).unwrap()).unwrap())
+}
+
+#[test]
+fn the_status_echoes_every_rule_as_it_was_understood() {
+    let spec = json!({
+        "approval": "Manual", "apply": true, "adoption": "ByAddress", "domains": ["example.com", "müller.example"],
+        "removal": { "policy": "Suspend", "deleteAfter": "720h" },
+        "limits": {
+            "users": { "updates": { "percent": 7 } }, "memberships": { "creates": { "max": 3 } },
+            "sourceShrink": { "percent": 3 }, "onExceeded": "HoldRemovals",
+        },
+    });
+    let sync: DirectorySync = admit(changed(&spec)).unwrap();
+    let echo = serde_json::to_value(effective(&sync)).unwrap();
+    assert_eq!(
+        echo["limits"],
+        serde_json::to_value(&sync.spec.limits).unwrap(),
+        "with the defaults that were filled in"
+    );
+    for (field, value) in [
+        ("approval", json!("Manual")),
+        ("apply", json!(true)),
+        ("adoption", json!("ByAddress")),
+        ("domains", json!(["example.com", "müller.example"])),
+        ("removal", json!("Suspend")),
+        ("deleteAfter", json!("720h")),
+    ] {
+        assert_eq!(echo[field], value, "{field}");
+    }
+    let misspelt: DirectorySync = admit(changed(&json!({ "removal": { "policy": "Suspend" } }))).unwrap();
+    let echo = serde_json::to_value(effective(&misspelt)).unwrap();
+    assert_eq!((&echo["deleteAfter"], &echo["approval"]), (&Value::Null, &json!("Automatic")));
 }
 
 #[test]

@@ -166,6 +166,18 @@ fn unreachable(spec: &Value) -> String {
 }
 
 #[test]
+fn what_the_operator_could_not_run_by_is_refused_before_anybody_connects() {
+    for (spec, sentence) in [
+        (json!({ "schedule": { "cron": "61 * * * *" } }), "spec.schedule.cron: \"61 * * * *\" names no due time"),
+        (json!({ "schedule": { "timeZone": "Europe/Berlyn" } }), "spec.schedule.timeZone: \"Europe/Berlyn\""),
+        (json!({ "approvalExpiresAfter": "0s" }), "spec.approvalExpiresAfter: \"0s\" leaves no time"),
+    ] {
+        let complaint = complaint(&unreachable(&spec));
+        assert!(complaint.contains("DirectorySync staff") && complaint.contains(sentence), "{complaint}");
+    }
+}
+
+#[test]
 fn an_unknown_field_is_told_with_its_path() {
     let complaint = complaint(&unreachable(&json!({ "aply": true })));
     assert!(

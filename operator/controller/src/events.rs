@@ -22,6 +22,15 @@ pub struct News {
     pub message: String,
 }
 
+/// What events tell of a run beside the conditions that changed, and what of these they leave out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tidings {
+    /// What was done.
+    pub news: Vec<News>,
+    /// What Ready says without the words of a server, where its message repeats some: these may name people.
+    pub unquoted: Option<String>,
+}
+
 /// Publishes events; one for the whole process, because it joins repetitions.
 #[derive(Clone)]
 pub struct Events(Recorder);
@@ -35,15 +44,18 @@ impl Events {
     }
 
     /// Tells of what was done and of every condition that changed.
-    pub async fn tell(&self, sync: &DirectorySync, news: &[News], before: &[Condition], after: &[Condition]) {
+    pub async fn tell(&self, sync: &DirectorySync, tidings: &Tidings, before: &[Condition], after: &[Condition]) {
         let about = sync.object_ref(&());
-        for news in news {
+        for news in &tidings.news {
             self.publish(&about, news.warning, news.reason, &news.message).await;
         }
-        self.transitions(&about, before, after).await;
+        for condition in changed(before, after) {
+            let message = message(condition, tidings);
+            self.publish(&about, is_warning(condition), &condition.reason, message).await;
+        }
     }
 
-    /// Tells of every condition that changed.
+    /// Tells of every condition that changed; none of them repeats the words of a server.
     pub async fn transitions(&self, about: &ObjectReference, before: &[Condition], after: &[Condition]) {
         for condition in changed(before, after) {
             self.publish(about, is_warning(condition), &condition.reason, &condition.message).await;
@@ -80,6 +92,14 @@ fn changed<'c>(before: &[Condition], after: &'c [Condition]) -> impl Iterator<It
         !same && !told && !is_quiet
     };
     [READY, PLAN_HELD].into_iter().filter_map(|kind| find(after, kind)).filter(is_news).collect::<Vec<_>>().into_iter()
+}
+
+/// What an event tells of a condition.
+fn message<'m>(condition: &'m Condition, tidings: &'m Tidings) -> &'m str {
+    match &tidings.unquoted {
+        Some(unquoted) if condition.type_ == READY => unquoted,
+        _ => &condition.message,
+    }
 }
 
 fn is_warning(condition: &Condition) -> bool {
@@ -136,6 +156,16 @@ mod tests {
         assert_eq!(told(&held("ApprovalRequired"), &held("LimitExceeded")), ["LimitExceeded!"]);
         let failed_too = [condition(READY, "False", "ApplyPartiallyFailed"), condition(PLAN_HELD, "True", "Protected")];
         assert_eq!(told(&[], &failed_too), ["ApplyPartiallyFailed!", "Protected!"]);
+    }
+
+    #[test]
+    fn the_words_of_a_server_are_not_told() {
+        let said = |text: &str, condition: Condition| Condition { message: text.to_owned(), ..condition };
+        let failed = said("it failed: ada@example.com", condition(READY, "False", "TargetServerError"));
+        let held = said("3 changes wait", condition(PLAN_HELD, "True", "LimitExceeded"));
+        let tidings = Tidings { news: Vec::new(), unquoted: Some("it failed…".to_owned()) };
+        assert_eq!((message(&failed, &tidings), message(&held, &tidings)), ("it failed…", "3 changes wait"));
+        assert_eq!(message(&failed, &Tidings::default()), "it failed: ada@example.com");
     }
 
     #[test]

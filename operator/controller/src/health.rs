@@ -1,14 +1,19 @@
 //! Whether the process works, as its probes ask.
+//!
+//! What is watched is the task that watches the resources and starts runs: it no longer moves on if the runtime is
+//! blocked or its watches hang. Runs are tasks of their own. One that waits for a server without end is not found here,
+//! and ending the process would end all the others with it; `directorysync_reconcile_started_timestamp_seconds` shows it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often whoever does the work says that it moves on.
+/// How often the task that starts runs says that it moves on.
 pub const BEAT: Duration = Duration::from_secs(5);
 
-/// Longest time without a beat: longer than any plan takes to be made, which is done between two beats.
+/// Longest time without a beat: longer than any plan takes to be made, and runs that make plans may keep every thread
+/// of the runtime busy.
 const LONGEST_SILENCE: Duration = Duration::from_secs(120);
 
 /// Whether the process works.
@@ -35,13 +40,13 @@ impl Health {
         self.ready.load(Ordering::Acquire)
     }
 
-    /// The work moves on.
+    /// The task that starts runs moves on.
     pub fn beat(&self) {
         *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Whether the work has moved on lately. It is told by the task that does the work, so that a task that hangs is
-    /// found out though others still answer.
+    /// Whether the task that starts runs has moved on lately. It tells so itself, so that it is found out if it hangs
+    /// though others still answer.
     pub fn is_live(&self) -> bool {
         self.beat.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < LONGEST_SILENCE
     }
@@ -52,7 +57,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn work_that_does_not_move_on_is_found_out() {
+    async fn a_task_that_starts_no_more_runs_is_found_out() {
         let health = Health::default();
         assert!(health.is_live());
         tokio::time::sleep(LONGEST_SILENCE).await;

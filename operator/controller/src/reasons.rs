@@ -241,7 +241,8 @@ pub const SECTIONS: &[Section] = &[
             reason(
                 "SourceAuthFailed",
                 "The server refuses the account or the password.",
-                "Correct the Secret; it is read again within ten minutes, or at once if a run is asked for.",
+                "Correct the Secret; it is read again within ten minutes. If the account was mended in the directory, \
+                 ask for a run: every try with a wrong password may lock the account, so that none is made by itself.",
             ),
             reason(
                 "SourceEncryptionRequired",
@@ -367,7 +368,8 @@ pub const SECTIONS: &[Section] = &[
             reason(
                 "TargetAuthFailed",
                 "The service does not accept the token.",
-                "Put a valid one into the Secret; it is read again within ten minutes, or at once if a run is asked for.",
+                "Put a valid one into the Secret; it is read again within ten minutes. If the service was made to accept \
+                 this one, ask for a run.",
             ),
             reason(
                 "TargetForbidden",

@@ -1,7 +1,7 @@
 //! Writing the status: whole, and smaller where the API server refuses it.
 
 use crate::cluster::{ClusterError, FIELD_MANAGER, call};
-use crate::events::News;
+use crate::events::Tidings;
 use directory_sync_api::{DirectorySync, DirectorySyncStatus};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
@@ -56,17 +56,17 @@ fn smaller(mut status: DirectorySyncStatus) -> DirectorySyncStatus {
 /// What could not be written yet, with what events are to tell of it, by the UID of the resource.
 #[derive(Debug, Default)]
 pub struct Unwritten {
-    by_uid: Mutex<HashMap<String, (DirectorySyncStatus, Vec<News>)>>,
+    by_uid: Mutex<HashMap<String, (DirectorySyncStatus, Tidings)>>,
 }
 
 impl Unwritten {
     /// Keeps what could not be written.
-    pub fn keep(&self, uid: &str, status: DirectorySyncStatus, news: &[News]) {
-        self.lock().insert(uid.to_owned(), (status, news.to_vec()));
+    pub fn keep(&self, uid: &str, status: DirectorySyncStatus, tidings: &Tidings) {
+        self.lock().insert(uid.to_owned(), (status, tidings.clone()));
     }
 
     /// What is still to be written.
-    pub fn get(&self, uid: &str) -> Option<(DirectorySyncStatus, Vec<News>)> {
+    pub fn get(&self, uid: &str) -> Option<(DirectorySyncStatus, Tidings)> {
         self.lock().get(uid).cloned()
     }
 
@@ -75,7 +75,7 @@ impl Unwritten {
         self.lock().remove(uid);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, (DirectorySyncStatus, Vec<News>)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (DirectorySyncStatus, Tidings)>> {
         // Every entry is written at once, so a panic elsewhere cannot have left half of one.
         self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
     }

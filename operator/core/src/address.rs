@@ -31,6 +31,22 @@ pub fn key(address: &str) -> String {
     key
 }
 
+/// The address in lower case, with its domain in its own letters, whichever way it was written: what a pattern that
+/// speaks of `@müller.example` is compared with.
+pub fn letters(address: &str) -> Cow<'_, str> {
+    let is_plain = |text: &str| text.is_ascii() && !text.bytes().any(|b| b.is_ascii_uppercase());
+    match address.rsplit_once('@') {
+        Some((_, domain)) if !domain.is_ascii() || domain.to_ascii_lowercase().contains("xn--") => {
+            let local = address.get(..address.len() - domain.len()).unwrap_or_default().to_lowercase();
+            // What is no valid domain stays as it is where it is wrong.
+            let (domain, _) = idna::domain_to_unicode(domain);
+            Cow::Owned(local + &domain)
+        }
+        _ if is_plain(address) => Cow::Borrowed(address),
+        _ => Cow::Owned(address.to_lowercase()),
+    }
+}
+
 /// Whether two addresses name the same mailbox.
 pub fn same(a: &str, b: &str) -> bool {
     if a.is_ascii() && b.is_ascii() { a.eq_ignore_ascii_case(b) } else { key(a) == key(b) }
@@ -76,6 +92,16 @@ mod tests {
     fn a_domain_is_the_same_as_its_a_label() {
         assert!(same("j@Müller.example", "J@xn--mller-kva.example"));
         assert_eq!(key("ÖZIL@müller.example"), "özil@xn--mller-kva.example");
+    }
+
+    #[test]
+    fn a_domain_can_be_shown_in_its_letters() {
+        for written in ["ÖZIL@Müller.example", "özil@xn--mller-kva.example", "Özil@XN--MLLER-KVA.example"] {
+            assert_eq!(letters(written), "özil@müller.example");
+        }
+        assert_eq!(letters("Ada@Example.com"), "ada@example.com");
+        assert_eq!(letters("*@*Müller.example"), "*@*müller.example", "a pattern is no domain");
+        assert_eq!(letters("Müller"), "müller");
     }
 
     #[test]

@@ -20,6 +20,21 @@ pub trait Classified: std::error::Error + Send + Sync + 'static {
 
     /// The stable PascalCase name: event reason, condition reason and metric label are this same text.
     fn reason(&self) -> &'static str;
+
+    /// The words of others in its sentence: what a server answered, which may name people. Logs and events leave them
+    /// out.
+    fn quoted(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// Its sentence without the words of others.
+    fn unquoted(&self) -> String {
+        let mut quoted = self.quoted();
+        quoted.retain(|words| !words.is_empty());
+        // One of them may be part of another.
+        quoted.sort_by_key(|words| std::cmp::Reverse(words.len()));
+        quoted.into_iter().fold(self.to_string(), |sentence, words| sentence.replace(words, "…"))
+    }
 }
 
 impl<E: Classified> From<E> for Box<dyn Classified> {

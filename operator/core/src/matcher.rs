@@ -1,7 +1,8 @@
 //! Exclusions and protections: which people and groups a rule names.
 //!
 //! Text is compared without regard to case; addresses by their key (see [`crate::address`]). `exact` and `glob`
-//! speak of the whole value, a regular expression is found anywhere in it. One matching value of several suffices.
+//! speak of the whole value, a regular expression is found anywhere in it. One matching value of several suffices. A
+//! pattern may speak of a domain in its own letters (`müller.example`) or by its A-label; either is enough.
 //!
 //! Being named by a rule means being left alone, so whatever cannot be judged counts as named: a rule about a field that
 //! the source could not tell of somebody, or an expression that fails for somebody or would have to look at more text
@@ -125,8 +126,23 @@ struct Rules {
 
 #[derive(Debug)]
 enum Pattern {
-    Glob(GlobMatcher),
+    Glob {
+        /// Compared with keys.
+        of_key: GlobMatcher,
+        /// Compared with values in letters: what `*` stands for cannot be part of an A-label.
+        of_letters: GlobMatcher,
+    },
     Regex(Regex),
+}
+
+impl Pattern {
+    fn matches(&self, value: &str) -> bool {
+        let (key, letters) = (folded(value), address::letters(value));
+        match self {
+            Self::Glob { of_key, of_letters } => of_key.is_match(&key) || of_letters.is_match(letters.as_ref()),
+            Self::Regex(regex) => regex.is_match(&key) || regex.is_match(&letters),
+        }
+    }
 }
 
 impl Matchers {
@@ -188,11 +204,13 @@ impl Rules {
                 self.exact.entry(spec.field.clone()).or_default().insert(folded(value));
             }
             Test::Glob(glob) => {
-                let glob = GlobBuilder::new(&folded(glob))
-                    .backslash_escape(true)
-                    .build()
-                    .map_err(|error| MatcherError::Glob { index, message: error.kind().to_string() })?;
-                self.patterns.push((spec.field.clone(), Pattern::Glob(glob.compile_matcher())));
+                let compile = |glob: &str| match GlobBuilder::new(glob).backslash_escape(true).build() {
+                    Ok(glob) => Ok(glob.compile_matcher()),
+                    Err(error) => Err(MatcherError::Glob { index, message: error.kind().to_string() }),
+                };
+                let pattern =
+                    Pattern::Glob { of_key: compile(&folded(glob))?, of_letters: compile(&address::letters(glob))? };
+                self.patterns.push((spec.field.clone(), pattern));
             }
             Test::Regex(regex) => {
                 let regex = RegexBuilder::new(regex)
@@ -213,12 +231,7 @@ impl Rules {
 
     fn values_match(&self, values: impl Fn(&Subject, &mut dyn FnMut(&str) -> bool) -> bool) -> bool {
         self.exact.iter().any(|(subject, wanted)| values(subject, &mut |value| wanted.contains(&folded(value))))
-            || self.patterns.iter().any(|(subject, pattern)| {
-                values(subject, &mut |value| match pattern {
-                    Pattern::Glob(glob) => glob.is_match(folded(value)),
-                    Pattern::Regex(regex) => regex.is_match(&folded(value)),
-                })
-            })
+            || self.patterns.iter().any(|(subject, pattern)| values(subject, &mut |value| pattern.matches(value)))
     }
 
     fn expressions_match(&self, variable: &'static str, value: impl Fn() -> Option<cel::Value>) -> bool {
@@ -373,6 +386,29 @@ mod tests {
         assert!(names_ada(EMAIL, Test::Exact("ADA@xn--mller-kva.example".to_owned())));
         assert!(names_ada(EMAIL, Test::Glob("a*@müller.example".to_owned())));
         assert!(!names_ada(EMAIL, Test::Glob("da@*".to_owned())));
+    }
+
+    #[test]
+    fn a_pattern_may_name_a_domain_in_its_letters_or_by_its_a_label() {
+        for glob in ["*@*müller.example", "*@m*ller.example", "*@*MÜLLER.EXAMPLE", "*@xn--mller-*"] {
+            assert!(names_ada(EMAIL, Test::Glob(glob.to_owned())), "{glob}");
+        }
+        for regex in ["@müller\\.example$", "@MÜLLER", "^ada@xn--mller-kva\\.example$"] {
+            assert!(names_ada(EMAIL, Test::Regex(regex.to_owned())), "{regex}");
+        }
+        assert!(!names_ada(EMAIL, Test::Regex("@muller".to_owned())));
+        let written_as_label = |test| {
+            let rules = Matchers::compile(&[MatcherSpec { kind: Kind::User, field: EMAIL, test }]).unwrap();
+            let mut read = Read::<SourceSide>::start(ReadCaps::default());
+            let section = read.open("all");
+            let reference = read.referencer().reference(b"ada");
+            let address = "ada@xn--mller-kva.example".to_owned();
+            read.user(section, reference, &UserRecord { address, ..UserRecord::default() }).unwrap();
+            read.page(section, Next::End).unwrap();
+            rules.matches_user(&read.finish().unwrap().snapshot().user(0))
+        };
+        assert!(written_as_label(Test::Regex("@müller\\.example$".to_owned())));
+        assert!(written_as_label(Test::Glob("*@*müller.example".to_owned())));
     }
 
     #[test]

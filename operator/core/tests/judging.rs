@@ -6,14 +6,16 @@ mod world;
 
 use directory_sync_core::capabilities::Field;
 use directory_sync_core::gate::{self, Approval, ApprovalUse, Hold, Judgement, Waiting};
+use directory_sync_core::matcher::{MatcherSpec, Matchers, Subject, Test};
 use directory_sync_core::operation::{Kind, Verb};
 use directory_sync_core::plan::WarningKind;
 use directory_sync_core::plan::document::{self, PlanDocument};
 use directory_sync_core::plan::render;
-use directory_sync_core::rules::{Adoption, ApprovalMode, Limit, OnExceeded, Rules, ShrinkLimit};
+use directory_sync_core::rules::{Adoption, ApprovalMode, Limit, OnExceeded, Removal, Rules, ShrinkLimit};
 use directory_sync_core::state::State;
 use std::collections::{BTreeSet, HashSet};
-use world::{Person, World, at, open_rules, person, run, run_approved, world};
+use std::io::{Read as _, Write as _};
+use world::{Person, World, at, open_rules, person, run, run_approved, team, world};
 
 fn settled(people: usize) -> (World, World, State) {
     let source = world((0..people).map(|at| person(&format!("p{at:03}"))).collect(), vec![]);
@@ -244,6 +246,41 @@ fn incident_17_an_approval_sends_what_was_reviewed_and_is_still_wanted() {
     }
     let off = Rules { apply: false, ..manual };
     judged(&source, &target, &off, &state, Some(&approval), |judgement| assert_eq!(judgement.approved_count(), 0));
+}
+
+#[test]
+fn a_stored_plan_whose_changes_are_not_those_of_its_digest_is_not_taken_for_it() {
+    let source = world(vec![person("ada"), person("bob")], vec![]);
+    judged(&source, &World::default(), &open_rules(), &State::new(), None, |judgement| {
+        let mut packed = Vec::new();
+        document::write(&judgement, &open_rules(), &mut packed).unwrap();
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(packed.as_slice()).read_to_string(&mut text).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        let twice = format!("{}\n{}\n{}\n", lines[0], lines[1], lines[1]);
+        let mut forged = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        forged.write_all(twice.as_bytes()).unwrap();
+        let error = PlanDocument::read(forged.finish().unwrap().as_slice()).unwrap_err();
+        assert!(error.to_string().contains("not those that its digest names"), "{error}");
+    });
+}
+
+#[test]
+fn a_protection_that_is_newer_than_the_plan_holds_the_deletion_of_a_group_with_somebody_protected() {
+    let full = world(vec![person("ada"), person("bob")], vec![team("g", &["bob"])]);
+    let (mut target, mut state) = (World::default(), State::new());
+    let rules = Rules { removal: Removal::Delete, ..open_rules() };
+    world::run(&full, &mut target, &rules, &mut state, 0);
+    let left = world(full.people, vec![]);
+    let (from, to) = (left.source(), target.target());
+    let plan = world::confirm(world::plan(&from, &to, &rules, &state), &left, &from);
+    assert_eq!(plan.summary().groups.delete, 1);
+    let test = Test::Exact("bob@example.com".to_owned());
+    let rule = MatcherSpec { kind: Kind::User, field: Subject::Field(Field::Email), test };
+    let newer = Rules { protect: Matchers::compile(&[rule]).unwrap(), ..rules };
+    let judgement = gate::judge(plan, &newer, &state, None, at(0));
+    assert_eq!(judgement.waiting(0), Some(Waiting::Protected));
+    assert!(judgement.holds().contains(&Hold::Protected));
 }
 
 #[test]

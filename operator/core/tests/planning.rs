@@ -214,6 +214,24 @@ fn a_protected_person_is_updated_but_never_removed() {
 }
 
 #[test]
+fn a_group_that_holds_somebody_protected_is_not_deleted() {
+    let full = world(vec![person("ada"), person("bob")], vec![team("g", &["ada"]), team("h", &["bob"])]);
+    let (target, state) = settled(&full);
+    let left = world(full.people, vec![]);
+    let rules = Rules { protect: names("bob@example.com"), removal: Removal::Delete, ..open_rules() };
+    planned(&left, &target, &rules, &state, |plan| {
+        assert_eq!(verbs(&plan), [Verb::DeleteGroup]);
+        assert_eq!(plan.describe(plan.operations()[0]).subject(), "Team g");
+        assert_eq!(plan.warnings().of(WarningKind::ProtectedKept), 1);
+    });
+    let mut untold = target;
+    untold.teams.iter_mut().for_each(|team| team.unknown = true);
+    planned(&left, &untold, &rules, &state, |plan| {
+        assert_eq!(verbs(&plan), [], "whose members are not known may hold somebody protected");
+    });
+}
+
+#[test]
 fn incident_07_a_removal_waits_until_it_is_confirmed_and_is_dropped_if_the_person_is_there() {
     let full = world(vec![person("ada"), person("bob")], vec![]);
     let (target, state) = settled(&full);

@@ -6,12 +6,14 @@ mod world;
 
 use directory_sync_core::applied::{Answer, Applied};
 use directory_sync_core::capabilities::Field;
+use directory_sync_core::confirm::{self, Finding};
 use directory_sync_core::gate::{self, Approval};
 use directory_sync_core::matcher::{MatcherSpec, Matchers, Subject, Test};
-use directory_sync_core::operation::{Kind, NO_ROW, Verb};
+use directory_sync_core::operation::{Kind, NO_ROW, Operation, Verb};
 use directory_sync_core::plan::document::PlanDocument;
-use directory_sync_core::plan::{Digest, WarningKind};
-use directory_sync_core::rules::{Adoption, Limit, Removal, Rules};
+use directory_sync_core::plan::{Digest, Plan, WarningKind};
+use directory_sync_core::rules::{Adoption, ApprovalMode, Limit, OnExceeded, Removal, Rules};
+use directory_sync_core::snapshot::{Member, MemberKind, Snapshot};
 use directory_sync_core::state::State;
 use proptest::prelude::*;
 use std::collections::{BTreeSet, HashSet};
@@ -19,6 +21,9 @@ use world::{Person, Team, World, at, open_rules, run, world};
 
 const PEOPLE: usize = 6;
 const TEAMS: usize = 3;
+
+/// Where the numbers of groups begin among those of members.
+const NESTED: u32 = 1 << 31;
 
 /// A person of few, with values of few, so that they meet.
 fn a_person(number: usize) -> impl Strategy<Value = Person> {
@@ -82,6 +87,28 @@ fn grown(history: &[World], rules: &Rules) -> (World, State) {
 fn names(address: &str) -> Matchers {
     let test = Test::Exact(address.to_owned());
     Matchers::compile(&[MatcherSpec { kind: Kind::User, field: Subject::Field(Field::Email), test }]).unwrap()
+}
+
+fn names_team(number: usize) -> Matchers {
+    let test = Test::Exact(format!("Team {number}"));
+    Matchers::compile(&[MatcherSpec { kind: Kind::Group, field: Subject::Field(Field::Name), test }]).unwrap()
+}
+
+/// Whether an operation changes a group of this name, its members, or its being a member.
+fn concerns(plan: &Plan<'_>, operation: &Operation, name: &str) -> bool {
+    if !matches!(operation.verb.kind(), Kind::Group | Kind::Membership) {
+        return false;
+    }
+    let is_named = |side: &Snapshot, row: u32| row != NO_ROW && side.group(row as usize).name() == name;
+    // The number of a nested group is beyond every row of a person.
+    let is_member = |side: &Snapshot, raw: u32| {
+        let is_group = operation.verb.kind() == Kind::Membership && raw != NO_ROW && raw >= NESTED;
+        is_group && side.group((raw - NESTED) as usize).name() == name
+    };
+    is_named(plan.source(), operation.source)
+        || is_named(plan.target(), operation.target)
+        || is_member(plan.source(), operation.member_source)
+        || is_member(plan.target(), operation.member_target)
 }
 
 proptest! {
@@ -157,6 +184,53 @@ proptest! {
     }
 
     #[test]
+    fn nothing_is_planned_for_a_group_that_exclusions_name(
+        before in a_world(), source in a_world(), removal in removal(), team in 0..TEAMS, on_source: bool
+    ) {
+        let (target, state) = grown(&[before], &open_rules());
+        let mut rules = Rules { removal, ..open_rules() };
+        let named = names_team(team);
+        if on_source { rules.exclude_source = named } else { rules.exclude_target = named }
+        let (from, to) = (source.source(), target.target());
+        let plan = world::plan(&from, &to, &rules, &state);
+        let name = format!("Team {team}");
+        let is_named = on_source || target.teams.iter().any(|team| team.name == name);
+        for operation in plan.operations() {
+            prop_assert!(!is_named || !concerns(&plan, operation, &name), "{:?}", plan.describe(*operation));
+        }
+    }
+
+    #[test]
+    fn a_protected_group_is_neither_deleted_nor_taken_out_of_another(
+        before in a_world(), source in a_world(), removal in removal(), team in 0..TEAMS
+    ) {
+        let (target, state) = grown(&[before], &open_rules());
+        let rules = Rules { removal, protect: names_team(team), ..open_rules() };
+        let (from, to) = (source.source(), target.target());
+        let plan = world::plan(&from, &to, &rules, &state);
+        let name = format!("Team {team}");
+        for &operation in plan.operations() {
+            let described = plan.describe(operation);
+            prop_assert!(operation.verb != Verb::DeleteGroup || described.name != name, "{:?}", described);
+            prop_assert!(operation.verb != Verb::RemoveMember || described.item != name, "{:?}", described);
+        }
+    }
+
+    #[test]
+    fn a_plan_of_a_world_and_itself_is_empty(source in a_world(), removal in removal()) {
+        let mut source = source;
+        // Who has lost the address is to be suspended, also where the target never heard of one.
+        source.people.retain(|person| !person.address.is_empty());
+        let mut same = source.clone();
+        same.people.iter_mut().for_each(|person| person.mark = person.id.clone());
+        same.teams.iter_mut().for_each(|team| team.mark = team.id.clone());
+        let (from, to) = (source.source(), same.target());
+        let rules = Rules { removal, ..open_rules() };
+        let plan = world::plan(&from, &to, &rules, &State::new());
+        prop_assert!(plan.is_empty(), "{:?}", plan.operations());
+    }
+
+    #[test]
     fn nobody_protected_is_removed(before in a_world(), source in a_world(), removal in removal(), person in 0..PEOPLE) {
         let (target, state) = grown(&[before], &open_rules());
         let address = format!("p{person}@example.com");
@@ -169,9 +243,27 @@ proptest! {
                 prop_assert_ne!(described.address, address.clone());
             } else if operation.verb == Verb::RemoveMember {
                 prop_assert_ne!(described.item, address.clone());
+            } else if operation.verb == Verb::DeleteGroup {
+                let members = plan.target().group(operation.target as usize).members();
+                let is_named = |member: &Member| match member.kind() {
+                    MemberKind::User(row) => plan.target().user(row).address() == address,
+                    MemberKind::Group(_) => false,
+                };
+                prop_assert!(!members.iter().any(is_named), "deleting a group takes everybody out of it");
             }
         }
     }
+}
+
+/// What goes wrong in a run.
+#[derive(Debug, Clone, Copy, Default)]
+struct Trouble {
+    /// It ends after so many operations, before it can save what was answered.
+    ends_after: Option<usize>,
+    /// The service refuses one of so many changes; 0: none.
+    refuses_one_of: usize,
+    /// The directory does not answer look-ups.
+    is_unreadable: bool,
 }
 
 /// One step of a history.
@@ -179,24 +271,52 @@ proptest! {
 enum Step {
     /// The directory changes.
     Change(World),
-    /// A whole run.
-    Run,
-    /// A run that ends after so many operations, before it can save what was answered.
-    Crash(usize),
+    /// A run.
+    Run(Trouble),
     /// Somebody reviews the plan and approves it; the next run uses the approval.
     Approve,
+    /// Somebody sets `spec.apply`.
+    Apply(bool),
     /// The state is lost.
     Forget,
 }
 
 fn a_step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        3 => a_world().prop_map(Step::Change),
-        4 => Just(Step::Run),
-        2 => (0..8_usize).prop_map(Step::Crash),
+        4 => a_world().prop_map(Step::Change),
+        4 => Just(Step::Run(Trouble::default())),
+        2 => (0..8_usize).prop_map(|end| Step::Run(Trouble { ends_after: Some(end), ..Trouble::default() })),
+        2 => (1..4_usize).prop_map(|one_of| Step::Run(Trouble { refuses_one_of: one_of, ..Trouble::default() })),
+        1 => Just(Step::Run(Trouble { is_unreadable: true, ..Trouble::default() })),
         2 => Just(Step::Approve),
+        1 => any::<bool>().prop_map(Step::Apply),
         1 => Just(Step::Forget),
     ]
+}
+
+/// Most people removed, and most memberships, in a run that nobody reviewed.
+const REMOVALS: (usize, usize) = (1, 2);
+
+/// Rules with limits, as somebody might set them.
+fn limited_rules() -> impl Strategy<Value = Rules> {
+    let on_exceeded = prop_oneof![Just(OnExceeded::HoldAll), Just(OnExceeded::HoldRemovals)];
+    let approval = prop_oneof![3 => Just(ApprovalMode::Automatic), 1 => Just(ApprovalMode::Manual)];
+    (removal(), on_exceeded, approval).prop_map(|(removal, on_exceeded, approval)| {
+        let mut rules = Rules { removal, approval, adoption: Adoption::ByExternalId, ..open_rules() };
+        rules.limits.users.removals = Limit { max: Some(REMOVALS.0 as u64), ..Limit::default() };
+        rules.limits.memberships.removals = Limit { max: Some(REMOVALS.1 as u64), ..Limit::default() };
+        rules.limits.on_exceeded = on_exceeded;
+        rules
+    })
+}
+
+/// How many removals of people and of memberships there are.
+fn removals(verbs: impl Iterator<Item = Verb>) -> (usize, usize) {
+    verbs.fold((0, 0), |(people, memberships), verb| match verb {
+        Verb::SuspendUser | Verb::DeleteUser => (people + 1, memberships),
+        Verb::RemoveMember => (people, memberships + 1),
+        _ => (people, memberships),
+    })
 }
 
 /// Everything that outlives a step.
@@ -210,17 +330,26 @@ struct Machine {
 }
 
 impl Machine {
-    /// A run that ends after so many operations; `None`: to the end.
-    fn run(&mut self, ends_after: Option<usize>) -> Result<(), TestCaseError> {
+    fn run(&mut self, trouble: Trouble) -> Result<(), TestCaseError> {
         self.second += 1;
         let now = at(self.second);
         let (from, to) = (self.source.source(), self.target.target());
         let capabilities = world::capabilities();
         let plan = directory_sync_core::plan::plan(&from, &to, &self.rules, &capabilities, &self.state, now);
-        let confirmed = world::confirm(plan, &self.source, &from);
+        let confirmed = if trouble.is_unreadable {
+            let lookups = confirm::lookups(&plan, 10_000);
+            let finding = Finding::Unreadable { message: "no answer".to_owned() };
+            let findings = vec![finding; lookups.as_slice().len()];
+            confirm::confirm(plan, lookups, findings)
+        } else {
+            world::confirm(plan, &self.source, &from)
+        };
+        let planned: Vec<_> = confirmed.operations().iter().map(|operation| operation.verb).collect();
+        let digests = confirmed.operation_digests().to_vec();
         let mut judgement = gate::judge(confirmed, &self.rules, &self.state, self.approval.as_ref(), now);
         let approved = judgement.take_approved();
-        self.check_approved(&judgement, &approved.preview().map(|(position, _)| position).collect::<Vec<_>>())?;
+        let sent: Vec<_> = approved.preview().map(|(position, _)| position).collect();
+        self.check_sent(&planned, &digests, &sent, trouble)?;
         if let Some(claims) = self.state.claims(&judgement, &approved) {
             self.state = claims;
         }
@@ -229,12 +358,18 @@ impl Machine {
         }
         let mut outcomes = Vec::new();
         for (number, operation) in approved.into_operations().enumerate() {
-            if ends_after.is_some_and(|end| number >= end) {
+            if trouble.ends_after.is_some_and(|end| number >= end) {
                 break;
             }
-            outcomes.push(self.target.send(operation));
+            outcomes.push(if trouble.refuses_one_of > 0 && number % trouble.refuses_one_of == 0 {
+                operation.answered(Answer::Failed { reason: "Refused", message: "no".to_owned() })
+            } else if self.target.is_possible(&operation) {
+                self.target.send(operation)
+            } else {
+                operation.answered(Answer::NotSent { reason: "NeedsAnother" })
+            });
         }
-        if ends_after.is_some() {
+        if trouble.ends_after.is_some() {
             return Ok(());
         }
         let next = self.state.after(&judgement, &Applied::of(outcomes), now);
@@ -248,18 +383,40 @@ impl Machine {
         Ok(())
     }
 
-    /// What is sent is in a plan that is not held, or in the one that was reviewed.
-    fn check_approved(&self, judgement: &gate::Judgement<'_>, sent: &[usize]) -> Result<(), TestCaseError> {
-        if sent.is_empty() {
-            return Ok(());
+    /// What may be sent, counted here and not by the gate.
+    fn check_sent(
+        &self,
+        planned: &[Verb],
+        digests: &[Digest],
+        sent: &[usize],
+        trouble: Trouble,
+    ) -> Result<(), TestCaseError> {
+        let approval = self.approval.as_ref().filter(|approval| at(self.second) < approval.expires_at);
+        let reviewed = approval.and_then(|approval| approval.operations.as_ref());
+        let is_reviewed = |position: usize| reviewed.is_some_and(|reviewed| reviewed.contains(&digests[position]));
+        let unreviewed: Vec<_> = sent.iter().copied().filter(|&position| !is_reviewed(position)).collect();
+        let (people, memberships) = removals(unreviewed.iter().map(|&position| planned[position]));
+        prop_assert!(people <= REMOVALS.0 && memberships <= REMOVALS.1, "{people} people, {memberships} memberships");
+        prop_assert!(self.rules.apply || sent.is_empty(), "apply: false sends nothing");
+        prop_assert!(self.rules.approval == ApprovalMode::Automatic || unreviewed.is_empty(), "nobody reviewed it");
+        let all = removals(planned.iter().copied());
+        let is_exceeded = all.0 > REMOVALS.0 || all.1 > REMOVALS.1;
+        if is_exceeded && self.rules.limits.on_exceeded == OnExceeded::HoldAll {
+            prop_assert!(unreviewed.is_empty(), "a limit holds everything");
         }
-        let reviewed = |position: usize| {
-            let digest = judgement.plan().operation_digests()[position];
-            let approval = self.approval.as_ref().and_then(|approval| approval.operations.as_ref());
-            approval.is_some_and(|reviewed| reviewed.contains(&digest))
-        };
-        let all_reviewed = sent.iter().all(|&position| reviewed(position));
-        prop_assert!(judgement.holds().is_empty() || all_reviewed, "{:?}", judgement.holds());
+        if is_exceeded {
+            let removes = |&position: &usize| planned[position].is_removal();
+            prop_assert!(!unreviewed.iter().any(removes), "a limit holds every removal");
+        }
+        if trouble.is_unreadable {
+            let looked_up = |&position: &usize| {
+                matches!(
+                    planned[position],
+                    Verb::SuspendUser | Verb::DeleteUser | Verb::RemoveMember | Verb::DeleteGroup
+                )
+            };
+            prop_assert!(!sent.iter().any(looked_up), "what could not be looked up is not removed");
+        }
         Ok(())
     }
 
@@ -282,15 +439,12 @@ impl Machine {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn over_any_history_only_reviewed_or_unheld_plans_are_sent_and_the_target_comes_into_line(
-        steps in prop::collection::vec(a_step(), 1..14), last in a_world(), removal in removal()
+    fn over_any_history_nothing_but_what_was_reviewed_exceeds_a_limit_and_the_target_comes_into_line(
+        steps in prop::collection::vec(a_step(), 1..14), last in a_world(), rules in limited_rules()
     ) {
-        let mut rules = Rules { removal, adoption: Adoption::ByExternalId, ..open_rules() };
-        rules.limits.users.removals = Limit { max: Some(1), ..Limit::default() };
-        rules.limits.memberships.removals = Limit { max: Some(2), ..Limit::default() };
         let mut machine = Machine {
             rules,
             source: World::default(),
@@ -302,17 +456,18 @@ proptest! {
         for step in steps {
             match step {
                 Step::Change(source) => machine.source = source,
-                Step::Run => machine.run(None)?,
-                Step::Crash(after) => machine.run(Some(after))?,
+                Step::Run(trouble) => machine.run(trouble)?,
                 Step::Approve => machine.review(),
+                Step::Apply(apply) => machine.rules.apply = apply,
                 Step::Forget => machine.state = State::new(),
             }
         }
         // In the end the directory rests, and somebody reviews what is held.
         machine.source = last;
+        machine.rules.apply = true;
         for _ in 0..3 {
             machine.review();
-            machine.run(None)?;
+            machine.run(Trouble::default())?;
         }
         let (from, to) = (machine.source.source(), machine.target.target());
         let capabilities = world::capabilities();

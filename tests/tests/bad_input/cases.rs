@@ -14,9 +14,20 @@ pub struct Case {
     pub reason: &'static str,
     /// Whether somebody has to mend it before there is another try.
     pub stalls: bool,
-    /// The message of the condition and of the event.
+    /// The message of the condition, and of the event where nothing is quoted.
     pub sentence: String,
+    /// Words of a server in the sentence. They may name people, so that the event leaves them out.
+    pub quoted: Option<&'static str>,
 }
+
+impl Case {
+    fn quoting(self, words: &'static str) -> Self {
+        Self { quoted: Some(words), ..self }
+    }
+}
+
+/// Somebody whom a service names in its answer.
+pub const PERSON: &str = "ada.lovelace@example.com";
 
 /// How something goes wrong, and with it how it is mended.
 pub enum Fault {
@@ -60,7 +71,8 @@ fn of_the_directory(world: &World) -> Vec<Case> {
             STALLS,
             format!(
                 "{ldaps} refuses the account (result code 49 invalidCredentials); correct the Secret that \
-                 bind.simple.secretRef names"
+                 bind.simple.secretRef names, or, if the account was mended in the directory, ask for a run with the \
+                 annotation directorysync.dev/requestedAt"
             ),
         ),
         case(
@@ -272,7 +284,7 @@ fn of_the_spec() -> Vec<Case> {
 async fn of_the_service(world: &World) -> anyhow::Result<Vec<Case>> {
     let scim = world.scim.url();
     let answers = |status, body: &Value| Service::start(Scripted::json(status, body));
-    let forbids = answers(403, &json!({ "detail": "scope users.read is missing" })).await?;
+    let forbids = answers(403, &json!({ "detail": format!("scope users.read is missing for {PERSON}") })).await?;
     let moved = answers(404, &Value::Null).await?;
     let fails = answers(500, &json!({ "detail": "database is down" })).await?;
     let page = Scripted { body: b"<html>Sign in</html>".to_vec(), ..Scripted::json(200, &Value::Null) };
@@ -286,9 +298,12 @@ async fn of_the_service(world: &World) -> anyhow::Result<Vec<Case>> {
             STALLS,
             format!(
                 "{scim}/… does not accept the token (HTTP 401): Authorization failure. The authorization header is \
-                 invalid or missing; put a valid token into the Secret that auth.bearerTokenSecretRef names"
+                 invalid or missing; put a valid token into the Secret that auth.bearerTokenSecretRef names, or, \
+                 if the service was made to accept this one, ask for a run with the annotation \
+                 directorysync.dev/requestedAt"
             ),
-        ),
+        )
+        .quoting("Authorization failure"),
         case(
             "wrong-path",
             target(&json!({ "url": format!("{scim}/people") })),
@@ -298,7 +313,8 @@ async fn of_the_service(world: &World) -> anyhow::Result<Vec<Case>> {
                 "{scim}/people/… does not exist (HTTP 404): No resource type found at 'people'; write as url the base \
                  below which /Users lies"
             ),
-        ),
+        )
+        .quoting("No resource type"),
         case(
             "unknown-service",
             target(&json!({ "url": "https://service.invalid/v2", "tls": null })),
@@ -312,10 +328,11 @@ async fn of_the_service(world: &World) -> anyhow::Result<Vec<Case>> {
             "TargetForbidden",
             RETRIES,
             format!(
-                "{forbids_url}/… forbids this to the token (HTTP 403): scope users.read is missing; grant the token \
-                 the right to read and write people and groups"
+                "{forbids_url}/… forbids this to the token (HTTP 403): scope users.read is missing for {PERSON}; grant \
+                 the token the right to read and write people and groups"
             ),
-        ),
+        )
+        .quoting(PERSON),
         case(
             "moved",
             Fault::Service(moved),
@@ -329,7 +346,8 @@ async fn of_the_service(world: &World) -> anyhow::Result<Vec<Case>> {
             "TargetServerError",
             RETRIES,
             format!("{fails_url}/… failed (HTTP 500): database is down; look into the log of the service"),
-        ),
+        )
+        .quoting("database is down"),
         case(
             "sign-in-page",
             Fault::Service(html),
@@ -380,7 +398,7 @@ pub fn refused() -> Vec<(Value, &'static str)> {
 }
 
 fn case(name: &'static str, fault: Fault, reason: &'static str, stalls: bool, sentence: impl Into<String>) -> Case {
-    Case { name, fault, reason, stalls, sentence: sentence.into() }
+    Case { name, fault, reason, stalls, sentence: sentence.into(), quoted: None }
 }
 
 fn source(ldap: &Value) -> Fault {

@@ -76,20 +76,21 @@ impl World {
         Ok(())
     }
 
-    /// Waits for an event on a resource with a reason and a note.
-    pub async fn expect_event(&self, name: &str, reason: &str, note: &str) -> Result<()> {
+    /// Waits for an event on a resource with a reason and a note of which something holds, and gives the note.
+    pub async fn expect_event(&self, name: &str, reason: &str, holds: impl Fn(&str) -> bool) -> Result<String> {
         let events: Api<Event> = Api::namespaced(self.control_plane.client().await?, NAMESPACE);
         let mut seen = Vec::new();
         for _ in 0..20 {
             seen = events.list(&ListParams::default()).await?.items;
             seen.retain(|event| event.regarding.as_ref().is_some_and(|about| about.name.as_deref() == Some(name)));
-            if seen.iter().any(|event| event.reason.as_deref() == Some(reason) && event.note.as_deref() == Some(note)) {
-                return Ok(());
+            let of_reason = seen.iter().filter(|event| event.reason.as_deref() == Some(reason));
+            if let Some(note) = of_reason.filter_map(|event| event.note.as_deref()).find(|note| holds(note)) {
+                return Ok(note.to_owned());
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         let seen: Vec<_> = seen.iter().map(|event| (&event.reason, &event.note)).collect();
-        anyhow::bail!("no event {reason} tells: {note}\nonly: {seen:#?}")
+        anyhow::bail!("no event {reason} tells it\nonly: {seen:#?}")
     }
 
     /// What a resource refers to, as it should be.

@@ -89,7 +89,9 @@ pub(crate) fn unpacked(objects: &Value) -> Option<Vec<u8>> {
         let spec = &object["spec"];
         let part = if spec["part"].is_object() { &spec["part"] } else { spec };
         if let Some(data) = part["data"].as_str() {
-            let whole = [&spec["digest"], &part["revision"]].map(Value::to_string);
+            // One plan may lie there in two versions; the parts of each have one beginning of their names.
+            let name = object["metadata"]["name"].as_str().and_then(|name| name.rsplit_once('-'));
+            let whole = (name.map(|(beginning, _)| beginning.to_owned()), part["revision"].to_string());
             let number = [&part["part"], &part["index"]].into_iter().find_map(Value::as_i64);
             parts.insert((whole, number), STANDARD.decode(data).unwrap());
         }

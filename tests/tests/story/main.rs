@@ -8,6 +8,7 @@ mod kept;
 mod personal;
 
 use anyhow::Result;
+use directory_sync_tests::audit::Rights;
 use directory_sync_tests::peers::control_plane::ControlPlane;
 use directory_sync_tests::peers::operator;
 use directory_sync_tests::peers::slapd::READER_DN;
@@ -38,6 +39,10 @@ async fn the_story_comes_to_its_end_and_shows_neither_a_secret_nor_in_its_logs_a
         assert!(arguments.iter().any(|argument| argument == "--log-level=debug"), "{arguments:?}");
         refused(&mut stage, "ldap-reader", "password", WRONG_PASSWORD, LDAP_PASSWORD).await?;
         refused(&mut stage, "scim-token", "token", WRONG_TOKEN, SCIM_TOKEN).await?;
+        let user = stage.operator.as_ref().unwrap().user();
+        let control_plane = stage.cluster.control_plane().unwrap();
+        let client = control_plane.client().await?;
+        Rights::compare(control_plane, &client, "sync", user).await?.ensure_nothing_beyond()?;
     }
     let mut places = places(&stage).await?;
     drop(stage);

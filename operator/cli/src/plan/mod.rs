@@ -5,8 +5,11 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use directory_sync_api::DirectorySync;
 use directory_sync_api::convert::{principals, rules};
+use directory_sync_api::sync::DirectorySyncSpec;
 use directory_sync_controller::reconcile::confirm::removals;
 use directory_sync_controller::reconcile::{mapped, read};
+use directory_sync_controller::schedule::Schedule;
+use directory_sync_controller::store::approvals::expires_after;
 use directory_sync_core::gate::{Judgement, judge};
 use directory_sync_core::plan::document::PlanDocument;
 use directory_sync_core::plan::{plan as compare, render};
@@ -50,6 +53,7 @@ pub async fn plan(arguments: &PlanArguments) -> Result<Verdict> {
     let subject = Subject::find(&arguments.place, arguments.name.as_deref(), &manifests).await?;
     let spec = &subject.sync.spec;
     let mut rules = rules(spec, principals(spec)?)?;
+    check_times(spec).with_context(|| subject.title())?;
     let connection = subject.connection(&subject.places(&arguments.place, &manifests)).await?;
     rules.password_key.clone_from(&connection.password_key);
     let state = subject.state().await?;
@@ -65,6 +69,13 @@ pub async fn plan(arguments: &PlanArguments) -> Result<Verdict> {
     say_how_it_compares(&judgement, &subject.sync);
     print(&judgement, &rules, arguments)?;
     Ok(verdict(&judgement))
+}
+
+/// Refuses what a plan does not need, and the operator cannot run by.
+fn check_times(spec: &DirectorySyncSpec) -> Result<()> {
+    Schedule::of(&spec.schedule, "")?;
+    expires_after(&spec.approval_expires_after)?;
+    Ok(())
 }
 
 fn verdict(judgement: &Judgement<'_>) -> Verdict {

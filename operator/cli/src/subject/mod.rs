@@ -76,7 +76,8 @@ impl Subject {
         }
     }
 
-    fn title(&self) -> String {
+    /// What it is called in messages.
+    pub fn title(&self) -> String {
         format!("DirectorySync {}", self.sync.name_any())
     }
 }

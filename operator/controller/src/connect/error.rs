@@ -124,4 +124,13 @@ impl Classified for ConnectError {
             Self::Missing { .. } | Self::Invalid { .. } => "InvalidSpec",
         }
     }
+
+    fn quoted(&self) -> Vec<&str> {
+        match self {
+            Self::Ldap(error) => error.quoted(),
+            Self::Google(error) => error.quoted(),
+            Self::Scim(error) => error.quoted(),
+            _ => Vec::new(),
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What is measured.
 
+mod kube_client;
 mod table;
 
 pub use table::reference;
@@ -17,7 +18,7 @@ use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
     Encoder, GaugeVec, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry, Result, TextEncoder,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 use table::Described;
 
@@ -33,7 +34,10 @@ pub struct Metrics {
     runs: IntCounterVec,
     run_duration: HistogramVec,
     run_errors: IntCounterVec,
+    look_errors: IntCounterVec,
+    waiting: IntGaugeVec,
     active: IntGaugeVec,
+    started: GaugeVec,
     in_backoff: IntGauge,
     condition: IntGaugeVec,
     suspended: IntGaugeVec,
@@ -50,6 +54,8 @@ pub struct Metrics {
     requests: IntCounterVec,
     request_duration: HistogramVec,
     rate_limited: IntCounterVec,
+    kube_requests: IntCounterVec,
+    kube_request_duration: HistogramVec,
 }
 
 /// How a run ended.
@@ -65,13 +71,30 @@ pub enum Ended {
     Interrupted,
 }
 
+/// Counts as a run that waits for its turn until it is dropped.
+#[derive(Debug)]
+pub struct Waiting(IntGaugeVec);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.with_label_values(&[CONTROLLER]).dec();
+    }
+}
+
 /// Counts as a run under way until it is dropped.
 #[derive(Debug)]
-pub struct Active(IntGaugeVec);
+pub struct Active {
+    active: IntGaugeVec,
+    started: GaugeVec,
+    namespace: String,
+    name: String,
+}
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.0.with_label_values(&[CONTROLLER]).dec();
+        self.active.with_label_values(&[CONTROLLER]).dec();
+        // It is there: nothing but this removes it.
+        let _ = self.started.remove_label_values(&[&self.namespace, &self.name]);
     }
 }
 
@@ -85,13 +108,16 @@ impl Metrics {
         let counter = |of: &Described| registered(&registry, IntCounterVec::new(of.options(), of.labels));
         let gauge = |of: &Described| registered(&registry, IntGaugeVec::new(of.options(), of.labels));
         let histogram = |of: &Described| registered(&registry, HistogramVec::new(of.timing(), of.labels));
-        let last_success = GaugeVec::new(table::LAST_SUCCESS.options(), table::LAST_SUCCESS.labels);
+        let time = |of: &Described| registered(&registry, GaugeVec::new(of.options(), of.labels));
         gauge(&table::BUILD_INFO)?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self {
             runs: counter(&table::RUNS)?,
             run_duration: histogram(&table::RUN_DURATION)?,
             run_errors: counter(&table::RUN_ERRORS)?,
+            look_errors: counter(&table::LOOK_ERRORS)?,
+            waiting: gauge(&table::WAITING)?,
             active: gauge(&table::ACTIVE)?,
+            started: time(&table::STARTED)?,
             in_backoff: registered(&registry, IntGauge::with_opts(table::IN_BACKOFF.options()))?,
             condition: gauge(&table::CONDITION)?,
             suspended: gauge(&table::SUSPENDED)?,
@@ -103,20 +129,32 @@ impl Metrics {
             target_entries: gauge(&table::TARGET_ENTRIES)?,
             source_duration: histogram(&table::SOURCE_DURATION)?,
             target_duration: histogram(&table::TARGET_DURATION)?,
-            last_success: registered(&registry, last_success)?,
+            last_success: time(&table::LAST_SUCCESS)?,
             operations: counter(&table::OPERATIONS)?,
             requests: counter(&table::REQUESTS)?,
             request_duration: histogram(&table::REQUEST_DURATION)?,
             rate_limited: counter(&table::RATE_LIMITED)?,
+            kube_requests: counter(&table::KUBE_REQUESTS)?,
+            kube_request_duration: histogram(&table::KUBE_REQUEST_DURATION)?,
             registry,
         })
     }
 
-    /// A run begins.
+    /// A run waits for its turn.
     #[must_use]
-    pub fn begin(&self) -> Active {
+    pub fn waiting(&self) -> Waiting {
+        self.waiting.with_label_values(&[CONTROLLER]).inc();
+        Waiting(self.waiting.clone())
+    }
+
+    /// A run has its turn and begins.
+    #[must_use]
+    pub fn begin(&self, sync: &DirectorySync) -> Active {
+        let (namespace, name) = (sync.namespace().unwrap_or_default(), sync.name_any());
         self.active.with_label_values(&[CONTROLLER]).inc();
-        Active(self.active.clone())
+        let now = jiff::Timestamp::now().as_second();
+        self.started.with_label_values(&[&namespace, &name]).set(now as f64);
+        Active { active: self.active.clone(), started: self.started.clone(), namespace, name }
     }
 
     /// A run ended.
@@ -126,9 +164,14 @@ impl Metrics {
         self.run_duration.with_label_values(&labels).observe(took.as_secs_f64());
     }
 
-    /// A run, or a look at a resource, failed.
+    /// A run failed.
     pub fn failed(&self, reason: &str, retryable: bool) {
         self.run_errors.with_label_values(&[CONTROLLER, reason, if retryable { "true" } else { "false" }]).inc();
+    }
+
+    /// A look at a resource failed, which is not the same as a run that failed.
+    pub fn look_failed(&self, reason: &str) {
+        self.look_errors.with_label_values(&[CONTROLLER, reason]).inc();
     }
 
     /// So many resources wait after a failure.
@@ -158,8 +201,8 @@ impl Metrics {
                     | Hold::ValuesVanished { .. }
             )
         };
-        let mut reasons: Vec<_> = judgement.holds().iter().filter(is_guard).map(Hold::reason).collect();
-        reasons.dedup();
+        // Several limits may be exceeded in one run, with others between them.
+        let reasons: BTreeSet<_> = judgement.holds().iter().filter(is_guard).map(Hold::reason).collect();
         for reason in reasons {
             self.guard_tripped.with_label_values(&[&namespace, &name, reason]).inc();
         }
@@ -228,6 +271,7 @@ impl Metrics {
             clear(gauge, namespace, name);
         }
         clear(&self.last_success, namespace, name);
+        clear(&self.started, namespace, name);
         clear(&self.guard_tripped, namespace, name);
     }
 
@@ -303,7 +347,10 @@ mod tests {
     /// Everything measured once.
     fn measured() -> Metrics {
         let metrics = Metrics::new().unwrap();
-        drop(metrics.begin());
+        drop(metrics.waiting());
+        metrics.look_failed("KubernetesUnavailable");
+        metrics.kube_requests.with_label_values(&["GET", "200"]).inc();
+        metrics.kube_request_duration.with_label_values(&["GET"]).observe(0.1);
         metrics.run(Ended::Succeeded, Duration::from_secs(1));
         metrics.failed("SourceUnavailable", true);
         metrics.read("ldap", Duration::from_secs(1), "scim", Duration::from_secs(2));
@@ -342,6 +389,9 @@ mod tests {
         });
         let mut sync = DirectorySync::new("b", serde_json::from_str("{\"source\":{},\"target\":{}}").unwrap());
         sync.metadata.namespace = Some("a".to_owned());
+        drop(metrics.begin(&sync));
+        assert!(text(&metrics).contains("directorysync_reconcile_active{controller=\"directorysync\"} 0\n"));
+        metrics.started.with_label_values(&["a", "b"]).set(1.0);
         metrics.resource(&sync, &status);
         metrics.plan_warnings.with_label_values(&["a", "b", "WithoutId"]).set(1);
         metrics.guard_tripped.with_label_values(&["a", "b", "SourceShrunk"]).inc();
@@ -371,6 +421,18 @@ mod tests {
         assert!(
             text.contains("directorysync_plan_held_changes{name=\"b\",namespace=\"a\",reason=\"LimitExceeded\"} 7")
         );
+    }
+
+    #[test]
+    fn a_run_that_is_under_way_says_since_when_and_a_finished_one_does_not() {
+        let metrics = Metrics::new().unwrap();
+        let mut sync = DirectorySync::new("b", serde_json::from_str("{\"source\":{},\"target\":{}}").unwrap());
+        sync.metadata.namespace = Some("a".to_owned());
+        let started = "directorysync_reconcile_started_timestamp_seconds{name=\"b\",namespace=\"a\"}";
+        let active = metrics.begin(&sync);
+        assert!(text(&metrics).contains(started));
+        drop(active);
+        assert!(!text(&metrics).contains(started));
     }
 
     #[test]

@@ -40,12 +40,20 @@ table! {
         "Runs by how they ended: Succeeded, Failed (repeated by itself), Stalled (somebody has to change something) or \
          Interrupted (given up before anything was sent).";
     RUN_DURATION: "histogram", "directorysync_reconcile_duration_seconds", ["controller", "outcome"],
-        "How long runs took.";
+        "How long runs took, without the wait for their turn.";
     RUN_ERRORS: "counter", "directorysync_reconcile_errors_total", ["controller", "reason", "retryable"],
         "Runs that failed, by the reason that the condition gives; retryable is false where somebody has to change \
          something first.";
+    LOOK_ERRORS: "counter", "directorysync_look_errors_total", ["controller", "reason"],
+        "Looks at resources that failed before it was known whether a run is due, or after a run, because the API server \
+         did not do what was asked or the resource cannot be decoded.";
+    WAITING: "gauge", "directorysync_reconcile_waiting", ["controller"],
+        "Runs that wait for their turn: for another run on the same target, or because enough are under way.";
     ACTIVE: "gauge", "directorysync_reconcile_active", ["controller"],
-        "Runs under way.";
+        "Runs under way, without those that wait for their turn.";
+    STARTED: "gauge", "directorysync_reconcile_started_timestamp_seconds", ["namespace", "name"],
+        "When the run that is under way got its turn, in seconds since 1970; absent while none is. A run that never ends \
+         shows here, and not in the probes.";
     IN_BACKOFF: "gauge", "directorysync_objects_in_backoff", [],
         "Resources that wait after a failure.";
     CONDITION: "gauge", "directorysync_resource_condition", ["namespace", "name", "type", "status"],
@@ -79,6 +87,11 @@ table! {
         "Requests to targets by HTTP status, or error where there was no answer.";
     REQUEST_DURATION: "histogram", "directorysync_target_request_duration_seconds", ["target", "operation"],
         "How long requests to targets took.";
+    KUBE_REQUESTS: "counter", "directorysync_kube_client_requests_total", ["method", "code"],
+        "Requests to the Kubernetes API server by HTTP status, or error where there was no answer; repetitions by the \
+         client are part of one request.";
+    KUBE_REQUEST_DURATION: "histogram", "directorysync_kube_client_request_duration_seconds", ["method"],
+        "How long requests to the Kubernetes API server took until the answer began.";
     RATE_LIMITED: "counter", "directorysync_target_rate_limited_total", ["target"],
         "How often a target asked to slow down.";
 }

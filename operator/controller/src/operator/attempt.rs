@@ -6,15 +6,16 @@ use crate::connect::Versions;
 use crate::metrics::Ended;
 use crate::reconcile::{Done, ReconcileError, Run, contained, report};
 use crate::schedule::{Schedule, ScheduleError};
-use crate::{events::News, status};
-use directory_sync_api::conditions::{Outcome, READY, find};
+use crate::{events::Tidings, status};
+use directory_sync_api::conditions::{Cause, Outcome, READY, find, superseded};
+use directory_sync_api::sync::PlanDetail;
 use directory_sync_api::{DirectorySync, DirectorySyncStatus};
 use directory_sync_core::disposition::{Classified, Disposition};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A run that is due.
 pub(super) struct Attempting {
@@ -31,7 +32,7 @@ struct Conclusion {
     ended: Ended,
     status: DirectorySyncStatus,
     standing: Standing,
-    news: Vec<News>,
+    tidings: Tidings,
     look_again: bool,
 }
 
@@ -41,7 +42,6 @@ impl Look<'_> {
         let Attempting { mut attempt, schedule, handled } = due;
         let context = self.context;
         let sync = self.progressing(sync, attempt.started).await?;
-        let (begun, _active) = (Instant::now(), context.metrics.begin());
         let mut versions = Versions::default();
         let run = Run::new(&sync, context.client.clone(), context.metrics.clone(), context.stop.clone());
         let result = match &schedule {
@@ -51,20 +51,28 @@ impl Look<'_> {
         let conclusion = match result {
             Err(error) if error.is_interruption() => {
                 tracing::info!(namespace = self.namespace, name = sync.name_any(), %error, "the run was given up");
-                context.metrics.run(Ended::Interrupted, begun.elapsed());
+                context.metrics.run(Ended::Interrupted, run.took());
                 return Ok(Action::requeue(Duration::ZERO));
             }
             Ok(done) => self.done(done, &attempt),
             Err(error) => self.failed(&sync, &error, versions, &attempt),
         };
-        let Conclusion { ended, mut status, standing, news, look_again } = conclusion;
-        context.metrics.run(ended, begun.elapsed());
+        let Conclusion { ended, mut status, standing, tidings, look_again } = conclusion;
+        context.metrics.run(ended, run.took());
         if ended != Ended::Succeeded
             && let Some(ready) = find(&status.conditions, READY)
         {
-            let (reason, message) = (&ready.reason, &ready.message);
-            tracing::warn!(namespace = self.namespace, name = sync.name_any(), reason, message, "the run failed");
+            // The message may repeat what a server said, and that may name people.
+            let (namespace, name, reason) = (&self.namespace, sync.name_any(), &ready.reason);
+            tracing::warn!(namespace, name, reason, "the run failed; the condition Ready says how");
+            tracing::debug!(namespace, name, reason, message = ready.message, "the run failed");
             context.metrics.failed(reason, ended != Ended::Stalled);
+        }
+        if ended == Ended::Succeeded && matches!(run.unchanged().await, Err(ReconcileError::Superseded)) {
+            // What was done is told, but not that the spec which is there now was followed.
+            let previous = sync.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+            let generation = status.observed_generation;
+            status.conditions = superseded(&status.conditions, previous, generation, &Time(Timestamp::now()));
         }
         let next = match &standing {
             Standing::Good => schedule.ok().and_then(|schedule| schedule.next_after(attempt.started)),
@@ -85,7 +93,7 @@ impl Look<'_> {
             attempt.approvals.clear();
         }
         context.attempts.remember(&sync.uid().unwrap_or_default(), attempt);
-        self.finish(sync, status, &news).await?;
+        self.finish(sync, status, &tidings).await?;
         let pause = if look_again { Some(Duration::ZERO) } else { wake.map(|at| until(now, at)) };
         Ok(pause.map_or_else(Action::await_change, Action::requeue))
     }
@@ -115,7 +123,7 @@ impl Look<'_> {
         let is_ready = find(&status.conditions, READY).is_none_or(|ready| ready.status == "True");
         let (ended, standing) =
             if is_ready { (Ended::Succeeded, Standing::Good) } else { (Ended::Failed, self.failing(attempt, None)) };
-        Conclusion { ended, status, standing, news, look_again }
+        Conclusion { ended, status, standing, tidings: Tidings { news, unquoted: None }, look_again }
     }
 
     /// After a run that did not come to its end.
@@ -126,7 +134,11 @@ impl Look<'_> {
         versions: Versions,
         attempt: &Attempt,
     ) -> Conclusion {
-        let (now, cause) = (Timestamp::now(), error.cause());
+        let now = Timestamp::now();
+        // Where the status is to hold no personal data, it does not hold the words of a server.
+        let is_bare = sync.spec.plan_detail == PlanDetail::CountsOnly;
+        let cause = if is_bare { Cause::new(error.reason(), error.unquoted()) } else { error.cause() };
+        let health = error.health(&cause);
         let (ended, outcome, standing) = match error.disposition() {
             Disposition::Retry => (Ended::Failed, Outcome::Failed(cause), self.failing(attempt, None)),
             Disposition::Wait(pause) => (Ended::Failed, Outcome::Failed(cause), self.failing(attempt, Some(pause))),
@@ -135,8 +147,9 @@ impl Look<'_> {
                 (Ended::Stalled, Outcome::Stalled(cause), Standing::Stalled { versions, recheck_at })
             }
         };
-        let status = report::failed(sync, outcome, error.health(), now);
-        Conclusion { ended, status, standing, news: Vec::new(), look_again: false }
+        let status = report::failed(sync, outcome, health, now);
+        let tidings = Tidings { news: Vec::new(), unquoted: Some(error.unquoted()) };
+        Conclusion { ended, status, standing, tidings, look_again: false }
     }
 
     fn failing(&self, attempt: &Attempt, pause: Option<Duration>) -> Standing {

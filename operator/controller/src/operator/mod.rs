@@ -24,11 +24,12 @@ use kube::{Api, Client, Resource, ResourceExt};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// Resources looked at at the same time, in each watched namespace. A look is short unless it becomes a run, and runs
-/// are bounded by themselves ([`RUNS`]).
-const LOOKS: u16 = 64;
+/// Resources looked at at the same time. A look is short; one that becomes a run gives its place back, because runs are
+/// bounded by themselves ([`RUNS`]), and however many wait for a slow target, other resources are still looked at.
+const LOOKS: usize = 64;
 
 /// Runs at the same time. Each holds two directories in memory.
 const RUNS: usize = 4;
@@ -82,6 +83,7 @@ struct Context {
     events: Events,
     attempts: Attempts,
     unwritten: Unwritten,
+    looks: Arc<Semaphore>,
     exclusive: Exclusive,
     pauses: Pauses,
     stop: CancellationToken,
@@ -96,6 +98,7 @@ struct Context {
 /// end by themselves.
 pub async fn run(client: Client, config: OperatorConfig, stop: CancellationToken) -> Result<(), OperatorError> {
     let metrics = Arc::new(Metrics::new()?);
+    let client = metrics.measured(client);
     let health = Arc::new(Health::default());
     let address = config.address;
     let of_server = |source| OperatorError::Serve { address, source };
@@ -140,6 +143,7 @@ async fn watch(
         events: Events::new(client),
         attempts: Attempts::default(),
         unwritten: Unwritten::default(),
+        looks: Arc::new(Semaphore::new(LOOKS)),
         exclusive: Exclusive::new(RUNS),
         pauses: config.pauses,
         stop: stop.clone(),
@@ -154,7 +158,7 @@ async fn watch(
         tracing::info!(namespaces = ?config.namespaces, "watching");
         std::future::pending::<()>().await;
     };
-    // The beats come from the task in which the resources are looked at, so that they stop when it hangs.
+    // The beats come from the task that watches the resources and starts looks, so that they stop when it hangs.
     let mut beats = tokio::time::interval(BEAT);
     let mut looks = futures::stream::select_all(controllers);
     let work = async {
@@ -196,7 +200,8 @@ fn controller(scope: Option<&str>, context: &Arc<Context>) -> (Store<Guarded>, B
             let namespace = approval.namespace().unwrap_or_default();
             [ObjectRef::new(&approval.spec.sync).within(&namespace)]
         })
-        .with_config(Config::default().concurrency(LOOKS))
+        // Unbounded here: looks are bounded by their slots.
+        .with_config(Config::default().concurrency(0))
         .graceful_shutdown_on(context.stop.clone().cancelled_owned())
         .run(pass::pass, pass::after_error, Arc::clone(context))
         .map(|result| {

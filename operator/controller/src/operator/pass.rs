@@ -6,14 +6,14 @@ use crate::backoff::{Attempt, Standing, later};
 use crate::cluster::{FIELD_MANAGER, call, found};
 use crate::connect::{KubernetesReferences, References, Versions};
 use crate::due::{Due, Sight, due, unseen};
-use crate::events::News;
+use crate::events::Tidings;
 use crate::reconcile::{ReconcileError, report};
 use crate::schedule::Schedule;
 use crate::status;
 use crate::store::Approvals;
 use directory_sync_api::conditions::{Outcome, READY, find};
 use directory_sync_api::{DirectorySync, DirectorySyncStatus, FINALIZER, FLUX_REQUESTED_AT, REQUESTED_AT};
-use directory_sync_core::disposition::{Classified, Disposition};
+use directory_sync_core::disposition::Classified;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Patch, PatchParams};
@@ -28,9 +28,14 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 /// Most characters of a request by annotation that are compared and repeated in the status.
 const LONGEST_REQUEST: usize = 1024;
 
+/// One of the few looks that there are at the same time; given back when dropped.
+type Slot = Option<tokio::sync::OwnedSemaphorePermit>;
+
 /// One look at one resource, as it is now and not as it was when it was watched.
 pub(super) async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, ReconcileError> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    // `None` cannot be: the semaphore is never closed.
+    let slot = Arc::clone(&context.looks).acquire_owned().await.ok();
     let guarded: Api<Guarded> = Api::namespaced(context.client.clone(), &namespace);
     let current = found(call("read the DirectorySync", guarded.get(&name)).await)?;
     let Some(current) = current.filter(|current| current.meta().deletion_timestamp.is_none()) else {
@@ -54,7 +59,7 @@ pub(super) async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<
         }
     };
     let look = Look { api: Api::namespaced(context.client.clone(), &namespace), namespace, context: &context };
-    let action = Box::pin(look.at(Box::new(sync))).await;
+    let action = Box::pin(look.at(Box::new(sync), slot)).await;
     context.metrics.in_backoff(context.attempts.failing());
     action
 }
@@ -62,7 +67,7 @@ pub(super) async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<
 /// What comes after a look that failed, which is not the same as a run that failed.
 #[allow(clippy::needless_pass_by_value, reason = "the runtime passes it so")]
 pub(super) fn after_error(_: Arc<Guarded>, error: &ReconcileError, context: Arc<Context>) -> Action {
-    context.metrics.failed(error.reason(), error.disposition() != Disposition::Stall);
+    context.metrics.look_failed(error.reason());
     Action::requeue(context.pauses.after(3))
 }
 
@@ -74,24 +79,25 @@ pub(super) struct Look<'l> {
 }
 
 impl Look<'_> {
-    async fn at(&self, mut sync: Box<DirectorySync>) -> Result<Action, ReconcileError> {
+    /// Looks, and gives the slot back before a run begins: there may be more runs than slots that wait for their turn.
+    async fn at(&self, mut sync: Box<DirectorySync>, slot: Slot) -> Result<Action, ReconcileError> {
         let uid = sync.uid().unwrap_or_default();
-        if let Some((status, news)) = self.context.unwritten.get(&uid) {
-            sync = self.finish(sync, status, &news).await?;
+        if let Some((status, tidings)) = self.context.unwritten.get(&uid) {
+            sync = self.finish(sync, status, &tidings).await?;
         }
         self.context.metrics.resource(&sync, &sync.status.clone().unwrap_or_default());
         if sync.spec.suspend {
             self.context.attempts.forget(&uid);
             let mut status = report::failed(&sync, Outcome::Suspended, Default::default(), Timestamp::now());
             status.next_run_time = None;
-            self.finish(sync, status, &[]).await?;
+            self.finish(sync, status, &Tidings::default()).await?;
             return Ok(Action::await_change());
         }
-        Box::pin(self.decide(sync, &uid)).await
+        Box::pin(self.decide(sync, &uid, slot)).await
     }
 
     /// Decides whether a run is due, and runs.
-    async fn decide(&self, sync: Box<DirectorySync>, uid: &str) -> Result<Action, ReconcileError> {
+    async fn decide(&self, sync: Box<DirectorySync>, uid: &str, slot: Slot) -> Result<Action, ReconcileError> {
         let context = self.context;
         let approvals = Approvals::new(context.client.clone(), &self.namespace);
         // If they cannot be asked for, a run that is due for another cause says so in the status.
@@ -141,6 +147,7 @@ impl Look<'_> {
             started: now,
             standing: attempt.map_or(Standing::Good, |attempt| attempt.standing),
         };
+        drop(slot);
         Box::pin(self.run(sync, Attempting { attempt, schedule, handled })).await
     }
 
@@ -151,7 +158,7 @@ impl Look<'_> {
         &self,
         sync: Box<DirectorySync>,
         status: DirectorySyncStatus,
-        news: &[News],
+        tidings: &Tidings,
     ) -> Result<Box<DirectorySync>, ReconcileError> {
         let context = self.context;
         context.metrics.resource(&sync, &status);
@@ -163,14 +170,14 @@ impl Look<'_> {
                 // The resource is gone, and with it whoever would read this.
                 Err(error) if error.is_not_found() => {}
                 Err(error) => {
-                    context.unwritten.keep(&uid, status, news);
+                    context.unwritten.keep(&uid, status, tidings);
                     return Err(error.into());
                 }
             }
         }
         context.unwritten.forget(&uid);
         let before = sync.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        context.events.tell(&sync, news, before, &status.conditions).await;
+        context.events.tell(&sync, tidings, before, &status.conditions).await;
         Ok(written)
     }
 

@@ -47,7 +47,7 @@ pub(super) async fn report(
     if after == before {
         return Ok(());
     }
-    context.metrics.failed(REASON, false);
+    context.metrics.look_failed(REASON);
     tracing::error!(namespace, name, reason = REASON, error = %invalid.error, "the resource cannot be decoded");
     // A merge, not an apply: everything else that the status says is to stay.
     let patch = Patch::Merge(serde_json::json!({

@@ -6,24 +6,20 @@
 //! run fail any more: what cannot be kept is told beside what the target answered.
 
 use super::gate::Approving;
-use super::{ReconcileError, Run, gate, number};
-use crate::cluster::call;
+use super::{LOOK_EVERY, ReconcileError, Run, gate, number};
 use crate::connect::Connection;
 use crate::events::News;
 use crate::store::{Remembered, StoreError};
 use backon::{ExponentialBuilder, Retryable};
+use directory_sync_api::DirectorySyncApproval;
 use directory_sync_api::approval::ApprovalState;
-use directory_sync_api::{DirectorySync, DirectorySyncApproval};
 use directory_sync_core::applied::Applied;
 use directory_sync_core::gate::{ApprovalUse, Judgement};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// How often it is looked whether the resource was changed, suspended or deleted while its changes are sent.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How often what came of sending is written until it is kept, with pauses that double from one second.
 const ATTEMPTS: usize = 5;
@@ -126,14 +122,7 @@ async fn keep(
 
 /// Cancels `stop` when the resource is changed, suspended or deleted; never ends by itself.
 async fn stop_when_unwanted(run: &Run<'_>, stop: &CancellationToken) -> std::convert::Infallible {
-    let name = run.sync.name_any();
-    let api: Api<DirectorySync> = run.api();
-    loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        match call("read the DirectorySync", api.get(&name)).await {
-            Ok(sync) if run.is_about(&sync) => {}
-            Err(error) if !error.is_not_found() => {}
-            Ok(_) | Err(_) => stop.cancel(),
-        }
-    }
+    run.unwanted(LOOK_EVERY).await;
+    stop.cancel();
+    std::future::pending().await
 }

@@ -77,14 +77,14 @@ impl ReconcileError {
         Cause::new(self.reason(), self.to_string())
     }
 
-    /// What is learnt about the source and the target.
-    pub fn health(&self) -> (Health, Health) {
+    /// What is learnt about the source and the target, where `cause` is what the conditions say.
+    pub fn health(&self, cause: &Cause) -> (Health, Health) {
         match self {
-            Self::Source(_) | Self::Connect(ConnectError::Ldap(_)) => {
-                (Health::Unhealthy(self.cause()), Health::Unchanged)
+            Self::Source(_) | Self::Connect(ConnectError::Ldap(_) | ConnectError::Google(_)) => {
+                (Health::Unhealthy(cause.clone()), Health::Unchanged)
             }
             Self::Target(_) | Self::Connect(ConnectError::Scim(_)) => {
-                (Health::Unchanged, Health::Unhealthy(self.cause()))
+                (Health::Unchanged, Health::Unhealthy(cause.clone()))
             }
             _ => (Health::Unchanged, Health::Unchanged),
         }
@@ -106,6 +106,10 @@ impl Classified for ReconcileError {
             },
         }
     }
+
+    fn quoted(&self) -> Vec<&str> {
+        self.inner().map(Classified::quoted).unwrap_or_default()
+    }
 }
 
 /// Makes a panic an error like any other, so that a mistake that one resource brings to light does not end the runs of
@@ -117,6 +121,25 @@ pub async fn contained<T>(run: impl Future<Output = Result<T, ReconcileError>>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_that_cannot_be_used_are_told_of_the_side_they_belong_to() {
+        use directory_sync_sources::google::GoogleError;
+        use directory_sync_sources::ldap::LdapError;
+        use directory_sync_targets::scim::ScimError;
+        let url = || "https://example.com".to_owned();
+        let of_source = [
+            ConnectError::Google(GoogleError::PlaintextRefused { url: url() }),
+            ConnectError::Ldap(LdapError::PlaintextRefused { url: url() }),
+        ];
+        for error in of_source {
+            let error = ReconcileError::Connect(error);
+            let health = error.health(&error.cause());
+            assert!(matches!(health, (Health::Unhealthy(_), Health::Unchanged)), "{health:?}");
+        }
+        let of_target = ReconcileError::Connect(ConnectError::Scim(ScimError::PlaintextRefused { url: url() }));
+        assert!(matches!(of_target.health(&of_target.cause()), (Health::Unchanged, Health::Unhealthy(_))));
+    }
 
     #[tokio::test]
     async fn a_panic_is_a_failed_run_that_is_tried_again() {

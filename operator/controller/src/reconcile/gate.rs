@@ -6,6 +6,7 @@
 
 use super::{ReconcileError, Run};
 use crate::events::News;
+use crate::store::StoreError;
 use crate::store::approvals::{expires_after, judged};
 use directory_sync_api::DirectorySyncApproval;
 use directory_sync_api::approval::{ApprovalState, DirectorySyncApprovalStatus};
@@ -36,7 +37,15 @@ pub async fn approvals(run: &Run<'_>, plan: &ConfirmedPlan<'_>) -> Result<Approv
     let chosen = position(waiting.iter().map(|(_, judged)| judged), plan);
     let mut chosen = chosen.map(|position| waiting.swap_remove(position));
     if let Some((approval, judged)) = &mut chosen {
-        let document = run.plans.load(&name, &approval.spec.plan).await?;
+        let document = match run.plans.load(run.sync, &approval.spec.plan).await {
+            // What another version of the operator wrote, or what is damaged, is as good as not kept: the approval then
+            // holds for the whole plan or not at all, and the run goes on.
+            Err(error @ StoreError::Plan { .. }) => {
+                tracing::warn!(namespace = run.sync.namespace(), name, %error, "a stored plan is taken for not kept");
+                None
+            }
+            loaded => loaded?,
+        };
         judged.operations = document.filter(|plan| plan.header.complete).map(|plan| plan.operation_digests());
     }
     Ok(Approving { chosen, awaited, expired })

@@ -20,10 +20,18 @@ use directory_sync_api::{DirectorySync, DirectorySyncStatus, convert};
 use directory_sync_core::gate::judge;
 use directory_sync_core::plan::plan;
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Client, ResourceExt};
 use report::Report;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+
+/// How often it is looked whether the resource was changed, suspended or deleted while a run reads or sends.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// The same while a run waits for its turn: there may be many of these.
+const LOOK_WHILE_WAITING: Duration = Duration::from_secs(10);
 
 /// What a run came to.
 #[derive(Debug)]
@@ -52,6 +60,8 @@ pub struct Run<'r> {
     pub states: States,
     /// Where approvals are found.
     pub approvals: Approvals,
+    /// When its turn came.
+    begun: OnceLock<Instant>,
     client: Client,
     namespace: String,
 }
@@ -68,9 +78,15 @@ impl<'r> Run<'r> {
             plans: Plans::new(client.clone(), &namespace),
             states: States::new(client.clone(), &namespace),
             approvals: Approvals::new(client.clone(), &namespace),
+            begun: OnceLock::new(),
             client,
             namespace,
         }
+    }
+
+    /// How long it has taken since its turn came.
+    pub fn took(&self) -> Duration {
+        self.begun.get().map(Instant::elapsed).unwrap_or_default()
     }
 
     /// Goes through the six steps and gives the status that tells of them. `versions` become those of every Secret
@@ -81,34 +97,55 @@ impl<'r> Run<'r> {
         let references = KubernetesReferences::new(self.client.clone(), &self.namespace);
         let connection = connect(spec, &references, versions, self.metrics.clone()).await?;
         rules.password_key.clone_from(&connection.password_key);
-        let _turn = self.unless_stopped(exclusive.turn(&target_identity(spec))).await?;
+        let waiting = self.metrics.waiting();
+        let _turn = self.unless_unwanted(LOOK_WHILE_WAITING, exclusive.turn(&target_identity(spec))).await?;
+        drop(waiting);
+        let _active = self.metrics.begin(self.sync);
+        let _ = self.begun.set(Instant::now());
         // The turn may have been long in coming.
         self.unchanged().await?;
 
         let remembered = self.states.load(self.sync).await?;
-        let world = self.unless_stopped(read::both(&connection)).await??;
+        let world = self.unless_unwanted(LOOK_EVERY, read::both(&connection)).await??;
         let (source, target) = (connection.source.kind(), connection.target.kind());
         self.metrics.read(source, world.source_took, target, world.target_took);
         mapped::check(spec, &world.source)?;
         let state = &remembered.state;
         let plan = plan(&world.source, &world.target, &rules, &world.capabilities, state, self.now);
-        let plan = self.unless_stopped(confirm::removals(plan, connection.source.as_ref(), &world)).await?;
+        let confirming = confirm::removals(plan, connection.source.as_ref(), &world);
+        let plan = self.unless_unwanted(LOOK_EVERY, confirming).await?;
         let approving = gate::approvals(self, &plan).await?;
         let mut judgement = judge(plan, &rules, state, approving.chosen.as_ref().map(|(_, judged)| judged), self.now);
         let stored = self.plans.store(self.sync, &judgement, &rules, &approving.awaited).await?;
         self.metrics.judged(self.sync, &judgement);
         let sent = apply::send(self, &mut judgement, &connection, &remembered, approving).await?;
 
-        let report = Report { sync: self.sync, world: &world, judgement: &judgement, sent: &sent, stored };
+        let report =
+            Report { sync: self.sync, world: &world, rules: &rules, judgement: &judgement, sent: &sent, stored };
         let (status, news) = (report.status(Timestamp::now()), report.news());
         Ok(Done { status, news, look_again: sent.settled })
     }
 
-    /// Waits for what may take long and changes nothing, unless the operator is to end.
-    async fn unless_stopped<T>(&self, waiting: impl Future<Output = T>) -> Result<T, ReconcileError> {
+    /// Waits for what may take long and changes nothing, unless the operator is to end, or the resource was changed,
+    /// suspended or deleted meanwhile, which is looked at every so often.
+    async fn unless_unwanted<T>(&self, every: Duration, waiting: impl Future<Output = T>) -> Result<T, ReconcileError> {
         tokio::select! {
             done = waiting => Ok(done),
             () = self.stop.cancelled() => Err(ReconcileError::Stopped),
+            () = self.unwanted(every) => Err(ReconcileError::Superseded),
+        }
+    }
+
+    /// Ends when the resource is no longer as it was when the run began.
+    async fn unwanted(&self, every: Duration) {
+        let (name, api) = (self.sync.name_any(), self.api());
+        loop {
+            tokio::time::sleep(every).await;
+            match call("read the DirectorySync", api.get_metadata(&name)).await {
+                Ok(current) if self.is_about(&current.metadata) => {}
+                Err(error) if !error.is_not_found() => {}
+                Ok(_) | Err(_) => return,
+            }
         }
     }
 
@@ -122,15 +159,19 @@ impl<'r> Run<'r> {
         if self.stop.is_cancelled() {
             return Err(ReconcileError::Stopped);
         }
-        let current = found(call("read the DirectorySync", self.api().get(&self.sync.name_any())).await)?;
-        if current.is_some_and(|current| self.is_about(&current)) { Ok(()) } else { Err(ReconcileError::Superseded) }
+        let current = found(call("read the DirectorySync", self.api().get_metadata(&self.sync.name_any())).await)?;
+        if current.is_some_and(|current| self.is_about(&current.metadata)) {
+            Ok(())
+        } else {
+            Err(ReconcileError::Superseded)
+        }
     }
 
     /// Whether this is the resource that the run is about, as it was when the run began.
-    fn is_about(&self, current: &DirectorySync) -> bool {
-        current.metadata.generation == self.sync.metadata.generation
-            && current.uid() == self.sync.uid()
-            && current.metadata.deletion_timestamp.is_none()
+    fn is_about(&self, current: &ObjectMeta) -> bool {
+        current.generation == self.sync.metadata.generation
+            && current.uid == self.sync.metadata.uid
+            && current.deletion_timestamp.is_none()
     }
 }
 

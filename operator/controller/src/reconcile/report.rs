@@ -17,6 +17,7 @@ use directory_sync_core::applied::{self, Answer};
 use directory_sync_core::disposition::Classified;
 use directory_sync_core::gate::Judgement;
 use directory_sync_core::plan::Summary;
+use directory_sync_core::rules::Rules;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
@@ -31,6 +32,8 @@ pub struct Report<'r> {
     pub sync: &'r DirectorySync,
     /// What was read.
     pub world: &'r World,
+    /// What it was judged by.
+    pub rules: &'r Rules,
     /// What was planned, and what of it waits.
     pub judgement: &'r Judgement<'r>,
     /// What the target answered.
@@ -194,7 +197,7 @@ impl Report<'_> {
             digest: self.digest(),
             summary: counts(plan.summary()),
             held: self.judgement.holds().iter().take(MAX_NOTES).map(|hold| self.hold(hold)).collect(),
-            effective: EffectiveRules::of(&self.sync.spec),
+            effective: EffectiveRules::of(&self.sync.spec, self.rules),
             warnings: plan.warnings().iter().take(MAX_NOTES).map(|warning| cut(&warning.to_string(), 1024)).collect(),
             warning_count: number(plan.warnings().iter().map(|warning| warning.count).sum()),
             changes: changes.collect(),

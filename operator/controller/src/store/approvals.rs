@@ -20,9 +20,10 @@ impl Approvals {
         Self(Api::namespaced(client, namespace))
     }
 
-    /// The approvals of a resource that were not used, did not expire and did not go stale, the newest first.
+    /// The approvals of a resource that were not used, did not expire and did not go stale, the newest first. The
+    /// others, which stay as a record, are left out by the API server, however many there are.
     pub async fn pending(&self, sync: &str) -> Result<Vec<DirectorySyncApproval>, StoreError> {
-        let list = call("list approvals", self.0.list(&ListParams::default())).await?;
+        let list = call("list approvals", self.0.list(&ListParams::default().fields(&waiting(sync)))).await?;
         let is_pending = |approval: &DirectorySyncApproval| {
             approval.spec.sync == sync
                 && approval.status.as_ref().is_none_or(|status| status.state == ApprovalState::Pending)
@@ -60,6 +61,13 @@ impl Approvals {
     }
 }
 
+/// Selects the approvals of a resource that wait. One that nobody has settled may have no status yet.
+fn waiting(sync: &str) -> String {
+    let settled = [ApprovalState::Used, ApprovalState::Expired, ApprovalState::Stale];
+    let settled = settled.map(|state| format!(",status.state!={state:?}"));
+    format!("spec.sync={sync}{}", settled.concat())
+}
+
 /// How long an approval lasts, from `spec.approvalExpiresAfter`.
 pub fn expires_after(text: &str) -> Result<SignedDuration, ConvertError> {
     positive_duration("spec.approvalExpiresAfter", text)
@@ -74,4 +82,15 @@ pub fn judged(approval: &DirectorySyncApproval, expires_after: SignedDuration) -
         expires_at: created.checked_add(expires_after).unwrap_or(Timestamp::MAX),
         used: false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_were_settled_are_not_asked_for() {
+        let selector = "spec.sync=staff,status.state!=Used,status.state!=Expired,status.state!=Stale";
+        assert_eq!(waiting("staff"), selector);
+    }
 }

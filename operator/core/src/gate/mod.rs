@@ -11,7 +11,7 @@ pub use hold::{Bound, Hold, Waiting};
 
 use crate::confirm::ConfirmedPlan;
 use crate::operation::{NO_ROW, Operation, Verb};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, Sides};
 use crate::rules::{ApprovalMode, OnExceeded, Rules};
 use crate::snapshot::{Counts, Member, MemberKind};
 use crate::state::State;
@@ -129,7 +129,11 @@ fn is_protected(plan: &Plan<'_>, operation: &Operation, rules: &Rules) -> bool {
     let row = |row: u32| (row != NO_ROW).then_some(row as usize);
     match operation.verb {
         Verb::SuspendUser | Verb::DeleteUser => user(row(operation.source), row(operation.target)),
-        Verb::DeleteGroup => group(None, row(operation.target)),
+        Verb::DeleteGroup => {
+            let sides = Sides { source: plan.source, target: plan.target, users: &plan.users, groups: &plan.groups };
+            let holds = |row| plan::holds_protected(&rules.protect, sides, plan.target.group(row));
+            group(None, row(operation.target)) || row(operation.target).is_some_and(holds)
+        }
         Verb::RemoveMember => {
             let of = |raw: u32| (raw != NO_ROW).then(|| Member::from_raw(raw).kind());
             match (of(operation.member_source), of(operation.member_target)) {

@@ -1,6 +1,7 @@
 //! The stored plan: gzip of JSON lines, a header and one line per operation. What is stored, shown and approved is
 //! this one document.
 
+use super::digest::of_plan;
 use super::{Described, Digest, PlanCounts, Summary, Warning};
 use crate::gate::{Hold, Judgement, Waiting};
 use crate::operation::Operation;
@@ -38,6 +39,9 @@ pub struct EffectiveRules {
     pub approval: ApprovalMode,
     /// Whether anything is sent at all.
     pub apply: bool,
+    /// Domains that addresses are expected in; none: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub domains: Vec<String>,
 }
 
 impl EffectiveRules {
@@ -51,6 +55,7 @@ impl EffectiveRules {
             removal: rules.removal,
             approval: rules.approval,
             apply: rules.apply,
+            domains: rules.accepted_domains.clone(),
         }
     }
 }
@@ -245,7 +250,12 @@ impl PlanDocument {
             }
             operations.push(parse(&mut input, &mut buffer)?);
         }
-        Ok(Self { header, operations })
+        let document = Self { header, operations };
+        let digests: Vec<_> = document.operations.iter().map(|line| line.digest).collect();
+        if document.header.complete && of_plan(&document.header.target, &digests) != document.header.digest {
+            return Err(DocumentError::Damaged("its changes are not those that its digest names"));
+        }
+        Ok(document)
     }
 
     /// The digests of the operations, as an approval needs them. Not all of them if the document is not complete.

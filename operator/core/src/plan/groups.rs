@@ -3,14 +3,15 @@
 use super::draft::{Draft, World};
 use super::index::AddressIndex;
 use super::matching::{self, Matches, Rows, Standing, rows};
-use super::users::{is_set, spread};
+use super::users::{self, is_set, spread};
 use super::values::Values;
 use super::warning::WarningKind;
 use crate::address;
 use crate::capabilities::{Field, Fields};
+use crate::matcher::Matchers;
 use crate::operation::{Kind, NO_ROW, Reason, Verb};
 use crate::rules::{Adoption, Removal};
-use crate::snapshot::Group;
+use crate::snapshot::{Group, Member, MemberKind, Snapshot};
 
 /// What memberships have to know of the groups.
 pub(super) struct Groups {
@@ -27,12 +28,35 @@ pub(crate) fn label(group: Group<'_>) -> &str {
 }
 
 /// Whether a rule protects this group, by either side's record.
-pub(crate) fn is_protected(
-    protect: &crate::matcher::Matchers,
-    source: Option<Group<'_>>,
-    target: Option<Group<'_>>,
-) -> bool {
+pub(crate) fn is_protected(protect: &Matchers, source: Option<Group<'_>>, target: Option<Group<'_>>) -> bool {
     !protect.is_empty() && source.into_iter().chain(target).any(|group| protect.matches_group(&group))
+}
+
+/// Who is who on both sides.
+#[derive(Clone, Copy)]
+pub(crate) struct Sides<'p> {
+    pub(crate) source: &'p Snapshot,
+    pub(crate) target: &'p Snapshot,
+    pub(crate) users: &'p Matches,
+    pub(crate) groups: &'p Matches,
+}
+
+/// Whether deleting this group of the target would take somebody protected out of it. Where its members are not known,
+/// it might.
+pub(crate) fn holds_protected(protect: &Matchers, sides: Sides<'_>, group: Group<'_>) -> bool {
+    let Sides { source, target, users, groups } = sides;
+    let is_protected = |member: &Member| match member.kind() {
+        MemberKind::User(row) => {
+            let origin = u32::try_from(row).ok().and_then(|row| users.source(row)).map(|row| source.user(row as usize));
+            users::is_protected(protect, origin, Some(target.user(row)))
+        }
+        MemberKind::Group(row) => {
+            let origin =
+                u32::try_from(row).ok().and_then(|row| groups.source(row)).map(|row| source.group(row as usize));
+            is_protected(protect, origin, Some(target.group(row)))
+        }
+    };
+    !protect.is_empty() && (group.members_unknown() || group.members().iter().any(is_protected))
 }
 
 /// By what a group is known where it bears no mark: its address, or its name where the target has no addresses of
@@ -47,7 +71,7 @@ impl Known {
 }
 
 /// Plans everything about groups but their members.
-pub(super) fn plan(world: World<'_, '_>, draft: &mut Draft) -> Groups {
+pub(super) fn plan(world: World<'_, '_>, people: &Matches, draft: &mut Draft) -> Groups {
     let mut groups = match_groups(world, draft);
     let known = Known(world.capabilities.group_fields.contains(Field::Email));
     let text = |row: u32| known.of(world.target.group(row as usize));
@@ -94,7 +118,7 @@ pub(super) fn plan(world: World<'_, '_>, draft: &mut Draft) -> Groups {
     }
     for &(target, position) in &groups.matches.missing {
         if !is_set(&groups.frozen_target, target) {
-            remove(world, target, position, draft);
+            remove(world, people, &groups.matches, (target, position), draft);
         }
     }
     groups
@@ -188,7 +212,13 @@ fn pair(world: World<'_, '_>, fields: Fields, row: u32, target: u32, standing: S
 }
 
 /// What becomes of a group of ours that is no longer in the source. Groups have no suspended state.
-fn remove(world: World<'_, '_>, target: u32, position: usize, draft: &mut Draft) {
+fn remove(
+    world: World<'_, '_>,
+    users: &Matches,
+    groups: &Matches,
+    (target, position): (u32, usize),
+    draft: &mut Draft,
+) {
     let group = world.target.group(target as usize);
     let since = world.state.groups().times(position).missing_since;
     let reason = match world.rules.removal {
@@ -203,7 +233,8 @@ fn remove(world: World<'_, '_>, target: u32, position: usize, draft: &mut Draft)
             return;
         }
     };
-    if is_protected(&world.rules.protect, None, Some(group)) {
+    let (protect, sides) = (&world.rules.protect, Sides { source: world.source, target: world.target, users, groups });
+    if is_protected(protect, None, Some(group)) || holds_protected(protect, sides, group) {
         draft.warn(WarningKind::ProtectedKept, Kind::Group, label(group));
     } else {
         draft.add(Verb::DeleteGroup, reason, Fields::NONE, NO_ROW, target);

@@ -18,7 +18,7 @@ mod warning;
 
 pub use describe::{Change, Described};
 pub use digest::Digest;
-pub(crate) use groups::{is_protected as is_group_protected, label as group_label};
+pub(crate) use groups::{Sides, holds_protected, is_protected as is_group_protected, label as group_label};
 pub(crate) use matching::{Matches, Standing};
 pub use summary::{AddRemove, GroupSummary, Summary, UserSummary};
 pub(crate) use users::is_protected as is_user_protected;
@@ -114,7 +114,7 @@ pub fn plan<'w>(
     let world = World { source, target, rules, capabilities: &capabilities, state, now };
     let mut draft = Draft::default();
     let people = users::plan(world, &mut draft);
-    let groups = groups::plan(world, &mut draft);
+    let groups = groups::plan(world, &people.matches, &mut draft);
     memberships::plan(world, &people, &groups, &mut draft);
     let skipped = source.skipped();
     for (kind, object, count) in [

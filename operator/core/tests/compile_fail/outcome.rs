@@ -6,8 +6,4 @@ fn cheat(operation: Operation) -> Applied {
     Applied::of(vec![Outcome::new(0, operation, Answer::Done { target_id: None })])
 }
 
-fn applied() -> Applied {
-    Applied { outcomes: Vec::new() }
-}
-
 fn main() {}

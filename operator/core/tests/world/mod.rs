@@ -186,6 +186,23 @@ impl World {
         format!("t{}", self.created)
     }
 
+    /// Whether everything that the operation needs is there: what it should have been created by may have failed.
+    pub(crate) fn is_possible(&self, operation: &ApprovedOperation<'_>) -> bool {
+        if !matches!(operation.verb(), Verb::AddMember | Verb::RemoveMember) {
+            return true;
+        }
+        let source = operation.source();
+        let has_member = operation.target_member().is_some()
+            || match operation.source_member() {
+                Some(MemberKind::User(row)) => self.by_mark(source.user(row).id()).is_some(),
+                Some(MemberKind::Group(row)) => self.by_mark(source.group(row).id()).is_some(),
+                None => false,
+            };
+        let has_group = operation.target_group().is_some()
+            || operation.source_group().is_some_and(|group| self.by_mark(group.id()).is_some());
+        has_member && has_group
+    }
+
     /// Does what a service does.
     pub(crate) fn send(&mut self, operation: ApprovedOperation<'_>) -> Outcome {
         let target_id = self.change(&operation);

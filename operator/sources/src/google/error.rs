@@ -350,4 +350,22 @@ impl Classified for GoogleError {
             Self::Incomplete(error) => error.reason(),
         }
     }
+
+    fn quoted(&self) -> Vec<&str> {
+        match self {
+            Self::Unauthorized { detail, .. }
+            | Self::TokenRefused { detail, .. }
+            | Self::DelegationMissing { detail, .. }
+            | Self::ImpersonationRefused { detail, .. }
+            | Self::Forbidden { detail, .. }
+            | Self::ApiDisabled { detail, .. }
+            | Self::NotFound { detail, .. }
+            | Self::Refused { detail, .. }
+            | Self::PageRefused { detail, .. }
+            | Self::ServerError { detail, .. } => vec![detail],
+            Self::Redirected { to, .. } => vec![to],
+            Self::ScopeUnknown { cause, .. } => cause.quoted(),
+            _ => Vec::new(),
+        }
+    }
 }

@@ -154,7 +154,8 @@ impl Connection {
         match code {
             0 => Ok(()),
             8 | 13 => Err(LdapError::EncryptionRequired { url, code }),
-            51 | 52 => Err(LdapError::Unavailable { url, result }),
+            // These say that the server failed, and nothing about the account.
+            1 | 51 | 52 | 80 => Err(LdapError::Unavailable { url, result }),
             _ if matches!(bind, Bind::External) => Err(LdapError::ClientCertificateRefused { url, result }),
             _ => Err(LdapError::AuthFailed { url, result }),
         }

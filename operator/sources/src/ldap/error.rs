@@ -186,7 +186,10 @@ pub enum LdapError {
         problem: String,
     },
     /// The server does not accept the account.
-    #[error("{url} refuses the account ({result}); correct the Secret that bind.simple.secretRef names")]
+    #[error(
+        "{url} refuses the account ({result}); correct the Secret that bind.simple.secretRef names, or, if the account \
+         was mended in the directory, ask for a run with the annotation directorysync.dev/requestedAt"
+    )]
     AuthFailed {
         /// The server.
         url: String,
@@ -367,17 +370,14 @@ impl LdapError {
 impl Classified for LdapError {
     fn disposition(&self) -> Disposition {
         match self {
-            // Mended in the resource or its Secret; another try with a wrong password may lock the account.
+            // Mended in the resource or its Secret; another try with a wrong password may lock the account. What the
+            // server, the domain or the directory may mend as well is tried again: nobody tells the operator of it.
             Self::Config { .. }
             | Self::FilterInvalid { .. }
             | Self::BaseInvalid { .. }
             | Self::PlaintextRefused { .. }
             | Self::PasswordsInClearText
-            | Self::AuthFailed { .. }
-            | Self::ClientCertificateRefused { .. }
-            | Self::DomainLeads { .. }
-            | Self::EncryptionRequired { .. }
-            | Self::CapExceeded { .. } => Disposition::Stall,
+            | Self::AuthFailed { .. } => Disposition::Stall,
             Self::Incomplete(error) => error.disposition(),
             Self::NoServer { attempts } => attempts.first().map_or(Disposition::Retry, Classified::disposition),
             _ => Disposition::Retry,
@@ -411,6 +411,20 @@ impl Classified for LdapError {
             Self::Refused { .. } => "SourceSearchRefused",
             Self::Incomplete(error) => error.reason(),
             Self::NoServer { attempts } => attempts.first().map_or("SourceUnavailable", Classified::reason),
+        }
+    }
+
+    fn quoted(&self) -> Vec<&str> {
+        match self {
+            Self::ClientCertificateRefused { result, .. }
+            | Self::StartTlsRefused { result, .. }
+            | Self::AuthFailed { result, .. }
+            | Self::Unavailable { result, .. }
+            | Self::Refused { result, .. } => vec![&result.explanation],
+            Self::Referral { targets, .. } => targets.iter().map(String::as_str).collect(),
+            Self::ReferralLoop { target, .. } => vec![target],
+            Self::NoServer { attempts } => attempts.iter().flat_map(Classified::quoted).collect(),
+            _ => Vec::new(),
         }
     }
 }
@@ -464,4 +478,37 @@ pub(super) fn words(error: &io::Error) -> String {
 fn numbered(attempts: &[LdapError]) -> String {
     let numbered: Vec<_> = (1..).zip(attempts).map(|(number, error)| format!("({number}) {error}")).collect();
     numbered.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_other_side_may_mend_is_tried_again_and_a_refused_password_is_not() {
+        let url = || "ldaps://ldap.example.com".to_owned();
+        let result = || ResultCode::new(49, "");
+        let retried = [
+            LdapError::DomainLeads { domain: "example.com".to_owned(), host: "example.org".to_owned() },
+            LdapError::ClientCertificateRefused { url: url(), result: result() },
+            LdapError::EncryptionRequired { url: url(), code: 13 },
+            LdapError::CapExceeded { url: url(), problem: "too much".to_owned() },
+        ];
+        for error in retried {
+            assert_eq!(error.disposition(), Disposition::Retry, "{error}");
+        }
+        let refused = LdapError::AuthFailed { url: url(), result: result() };
+        assert_eq!(refused.disposition(), Disposition::Stall, "every try may lock the account");
+        assert!(refused.to_string().ends_with("ask for a run with the annotation directorysync.dev/requestedAt"));
+    }
+
+    #[test]
+    fn the_words_of_a_server_can_be_left_out() {
+        let result = ResultCode::new(53, "ada@example.com may not");
+        let refused = LdapError::Unavailable { url: "ldaps://ldap.example.com".to_owned(), result };
+        assert!(refused.to_string().contains("ada@"));
+        let several = LdapError::NoServer { attempts: vec![refused] };
+        assert!(!several.unquoted().contains("ada@"), "{}", several.unquoted());
+        assert!(several.unquoted().contains("(result code 53 unwillingToPerform: …)"), "{}", several.unquoted());
+    }
 }

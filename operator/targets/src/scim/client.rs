@@ -10,6 +10,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValu
 use reqwest::{Certificate, Method, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -100,6 +101,13 @@ pub(super) struct Reply {
     pub location_id: Option<String>,
 }
 
+/// Requests come evenly: without this as many as a second allows would come at once, and as many again within that
+/// second. A few may come together, because timers are too coarse for a thousand.
+fn pace(per_second: NonZeroU32) -> Quota {
+    let together = NonZeroU32::new(per_second.get() / 10).unwrap_or(NonZeroU32::MIN);
+    Quota::per_second(per_second).allow_burst(together)
+}
+
 impl Client {
     /// Checks the configuration and makes a client of it; nothing is sent.
     pub(super) fn new(config: &ScimConfig) -> Result<Self, ScimError> {
@@ -142,7 +150,7 @@ impl Client {
             http,
             base: config.url.clone(),
             token: config.token.clone(),
-            pacing: Arc::new(RateLimiter::direct(Quota::per_second(config.requests_per_second))),
+            pacing: Arc::new(RateLimiter::direct(pace(config.requests_per_second))),
             observer: Arc::clone(&config.observer),
             timeout: config.timeout,
             stop: CancellationToken::new(),

@@ -90,7 +90,8 @@ pub enum ScimError {
     /// 401.
     #[error(
         "{url} does not accept the token (HTTP 401){detail}; put a valid token into the Secret that \
-         auth.bearerTokenSecretRef names"
+         auth.bearerTokenSecretRef names, or, if the service was made to accept this one, ask for a run with the \
+         annotation directorysync.dev/requestedAt"
     )]
     Unauthorized {
         /// What was asked.
@@ -225,8 +226,7 @@ impl Classified for ScimError {
             | Self::BadCa { .. }
             | Self::BadToken { .. }
             | Self::NoTls { .. }
-            | Self::Unauthorized { .. }
-            | Self::TooLarge { .. } => Disposition::Stall,
+            | Self::Unauthorized { .. } => Disposition::Stall,
             Self::RateLimited { wait, .. } | Self::ServerError { wait: Some(wait), .. } => Disposition::Wait(*wait),
             Self::Incomplete(incomplete) => incomplete.disposition(),
             // All of these can be mended at the service, where nobody tells the operator of it.
@@ -241,6 +241,7 @@ impl Classified for ScimError {
             | Self::TimedOut { .. }
             | Self::ServerError { .. }
             | Self::Refused { .. }
+            | Self::TooLarge { .. }
             | Self::ListIncomplete { .. }
             | Self::Stopped { .. } => Disposition::Retry,
         }
@@ -271,6 +272,18 @@ impl Classified for ScimError {
                 Disposition::Retry | Disposition::Wait(_) => "TargetReadIncomplete",
             },
             Self::Stopped { .. } => "Stopped",
+        }
+    }
+
+    fn quoted(&self) -> Vec<&str> {
+        match self {
+            Self::Unauthorized { detail, .. }
+            | Self::Forbidden { detail, .. }
+            | Self::NotFound { detail, .. }
+            | Self::ServerError { detail, .. }
+            | Self::Refused { detail, .. } => vec![detail],
+            Self::Redirected { to, .. } => vec![to],
+            _ => Vec::new(),
         }
     }
 }
@@ -312,4 +325,18 @@ fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e 
 fn find_in<'e, E: Error + 'static>(error: &'e (dyn Error + Send + Sync + 'static)) -> Option<&'e E> {
     let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     error.downcast_ref().or_else(|| inner.and_then(|inner| find_in(inner)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_too_large_is_tried_again_and_a_refused_token_is_not() {
+        let url = || "https://app.example.com/scim/v2/Users".to_owned();
+        assert_eq!(ScimError::TooLarge { url: url(), cap: 1 }.disposition(), Disposition::Retry);
+        let refused = ScimError::Unauthorized { url: url(), detail: String::new() };
+        assert_eq!(refused.disposition(), Disposition::Stall);
+        assert!(refused.to_string().ends_with("ask for a run with the annotation directorysync.dev/requestedAt"));
+    }
 }

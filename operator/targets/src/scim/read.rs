@@ -10,6 +10,7 @@ use super::discovery::{Holder, Profile, UserPlaces};
 use super::error::ScimError;
 use super::list::List;
 use directory_sync_core::address;
+use directory_sync_core::disposition::Classified as _;
 use directory_sync_core::read::{CompleteRead, Next, Read, ReadCaps, Section, TargetSide};
 use directory_sync_core::snapshot::{GroupRecord, GroupRow, UserRecord};
 use serde_json::Value;
@@ -79,7 +80,8 @@ async fn groups(client: &Client, profile: &Profile, read: &mut Read<TargetSide>)
                         });
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "the members of a group cannot be read");
+                        tracing::warn!(reason = error.reason(), "the members of a group cannot be read");
+                        tracing::debug!(%error, "the members of a group cannot be read");
                         read.members_unknown(row);
                     }
                 }
