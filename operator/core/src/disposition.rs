@@ -20,6 +20,11 @@ pub trait Classified: std::error::Error + Send + Sync + 'static {
 
     /// The stable PascalCase name: event reason, condition reason and metric label are this same text.
     fn reason(&self) -> &'static str;
+
+    /// The error in the operator's own words alone, for logs and events: what a server said may quote people.
+    fn in_own_words(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl<E: Classified> From<E> for Box<dyn Classified> {

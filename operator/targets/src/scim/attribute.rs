@@ -54,6 +54,11 @@ pub(super) fn objects<'o>(object: &'o Object, name: &str) -> impl Iterator<Item 
     get(object, name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)
 }
 
+/// The version of an object (`meta.version`), empty where it has none.
+pub(super) fn version(object: &Object) -> &str {
+    self::object(object, "meta").map_or("", |meta| text(meta, "version"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

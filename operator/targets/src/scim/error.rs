@@ -157,6 +157,12 @@ pub enum ScimError {
         /// What the service said.
         detail: String,
     },
+    /// The object is not any more what the plan was made for.
+    #[error("{url} was changed there since it was read; the next run plans it anew")]
+    Changed {
+        /// What was to be changed.
+        url: String,
+    },
     /// The answer is not SCIM.
     #[error("{url} answered with {found}, not with SCIM; write as url the base of the SCIM service")]
     NotScim {
@@ -197,9 +203,42 @@ impl ScimError {
     pub(super) fn is_ambiguous(&self) -> bool {
         match self {
             Self::Unreachable { sent, .. } | Self::TimedOut { sent, .. } => *sent,
-            Self::ServerError { .. } | Self::TooLarge { .. } | Self::NotScim { .. } => true,
+            // What a service does not implement it has not done.
+            Self::ServerError { status, .. } => *status != 501,
+            Self::TooLarge { .. } | Self::NotScim { .. } => true,
             _ => false,
         }
+    }
+
+    /// Whether there was no answer of the service at all.
+    pub(super) fn is_unanswered(&self) -> bool {
+        matches!(
+            self,
+            Self::HostUnknown { .. }
+                | Self::CertificateUntrusted { .. }
+                | Self::TlsFailed { .. }
+                | Self::Unreachable { .. }
+                | Self::TimedOut { .. }
+        )
+    }
+
+    /// How long the service asks to wait.
+    pub(super) fn asked_to_wait(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { wait, .. } => Some(*wait),
+            Self::ServerError { wait, .. } => *wait,
+            _ => None,
+        }
+    }
+
+    /// Whether a value that has to be unique is another object's. Services say it by either (RFC 7644 §3.12).
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { status, scim_type, .. } if *status == 409 || scim_type == "uniqueness")
+    }
+
+    /// Whether the object has another version than the one that was named (RFC 7644 §3.14).
+    pub(super) fn is_other_version(&self) -> bool {
+        self.refusal() == Some(412)
     }
 
     /// HTTP status, where the service refused the request with one.
@@ -213,7 +252,10 @@ impl ScimError {
 
     /// Whether this is about the service and not about one object: other requests would meet it too.
     pub(super) fn is_general(&self) -> bool {
-        !matches!(self, Self::NotFound { .. } | Self::Refused { .. } | Self::TooLarge { .. })
+        !matches!(
+            self,
+            Self::NotFound { .. } | Self::Refused { .. } | Self::TooLarge { .. } | Self::Changed { .. }
+        )
     }
 }
 
@@ -241,9 +283,28 @@ impl Classified for ScimError {
             | Self::TimedOut { .. }
             | Self::ServerError { .. }
             | Self::Refused { .. }
+            | Self::Changed { .. }
             | Self::ListIncomplete { .. }
             | Self::Stopped { .. } => Disposition::Retry,
         }
+    }
+
+    fn in_own_words(&self) -> String {
+        let detail = String::new();
+        let plain = match self {
+            Self::Unauthorized { url, .. } => Self::Unauthorized { url: url.clone(), detail },
+            Self::Forbidden { url, .. } => Self::Forbidden { url: url.clone(), detail },
+            Self::NotFound { url, .. } => Self::NotFound { url: url.clone(), detail },
+            Self::ServerError { url, status, wait, .. } => {
+                Self::ServerError { url: url.clone(), status: *status, detail, wait: *wait }
+            }
+            Self::Refused { url, status, .. } => {
+                Self::Refused { url: url.clone(), status: *status, scim_type: String::new(), detail }
+            }
+            Self::Redirected { url, .. } => Self::Redirected { url: url.clone(), to: "another place".to_owned() },
+            own => return own.to_string(),
+        };
+        plain.to_string()
     }
 
     fn reason(&self) -> &'static str {
@@ -263,6 +324,7 @@ impl Classified for ScimError {
             Self::RateLimited { .. } => "TargetRateLimited",
             Self::ServerError { .. } => "TargetServerError",
             Self::Refused { .. } => "TargetRefused",
+            Self::Changed { .. } => "TargetObjectChanged",
             Self::NotScim { .. } => "TargetNotScim",
             Self::TooLarge { .. } => "TargetAnswerTooLarge",
             Self::ListIncomplete { .. } => "TargetReadIncomplete",
@@ -312,4 +374,28 @@ fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e 
 fn find_in<'e, E: Error + 'static>(error: &'e (dyn Error + Send + Sync + 'static)) -> Option<&'e E> {
     let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     error.downcast_ref().or_else(|| inner.and_then(|inner| find_in(inner)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_its_own_words_an_error_repeats_nothing_that_the_service_said() {
+        let (url, detail) = (|| "https://app.example.com/Users".to_owned(), || ": ada@example.com is taken".to_owned());
+        for error in [
+            ScimError::Unauthorized { url: url(), detail: detail() },
+            ScimError::Forbidden { url: url(), detail: detail() },
+            ScimError::NotFound { url: url(), detail: detail() },
+            ScimError::ServerError { url: url(), status: 500, detail: detail(), wait: None },
+            ScimError::Refused { url: url(), status: 409, scim_type: "ada".to_owned(), detail: detail() },
+            ScimError::Redirected { url: url(), to: "https://app.example.com/login/ada@example.com".to_owned() },
+        ] {
+            assert!(error.to_string().contains("ada@example.com"), "{error}");
+            let own = error.in_own_words();
+            assert!(own.starts_with(&url()) && !own.contains("ada"), "{own}");
+        }
+        let unreachable = ScimError::Unreachable { url: url(), cause: "connection refused".to_owned(), sent: false };
+        assert_eq!(unreachable.in_own_words(), unreachable.to_string());
+    }
 }
