@@ -270,7 +270,8 @@ impl Client {
             return Err(ScimError::NotScim { url, found });
         }
         match serde_json::from_slice(&body) {
-            Ok(Value::Object(body)) => {
+            Ok(Value::Object(mut body)) => {
+                attribute::write_ids_as_texts(&mut body);
                 let version = etag.unwrap_or_else(|| attribute::version(&body).to_owned());
                 Ok(Reply { body, location_id, version })
             }

@@ -32,10 +32,6 @@ async fn users(client: &Client, profile: &Profile, read: &mut Read<TargetSide>) 
     let mut record = UserRecord::default();
     while let Some(page) = list.page().await? {
         for resource in &page.resources {
-            if attribute::text(resource, "id").is_empty() {
-                read.skipped_mut().users_without_id += 1;
-                continue;
-            }
             read.skipped_mut().malformed_values += user(resource, &profile.user, &mut record);
             let reference = read.referencer().reference(record.id.as_bytes());
             read.user(section, reference, &record)?;
@@ -54,10 +50,6 @@ async fn groups(client: &Client, profile: &Profile, read: &mut Read<TargetSide>)
     while let Some(page) = list.page().await? {
         for resource in &page.resources {
             let id = attribute::text(resource, "id");
-            if id.is_empty() {
-                read.skipped_mut().groups_without_id += 1;
-                continue;
-            }
             group(resource, profile, &mut record);
             let reference = read.referencer().reference(id.as_bytes());
             let row = read.group(section, reference, &record)?;
