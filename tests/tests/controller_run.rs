@@ -14,7 +14,7 @@ use directory_sync_api::DirectorySyncApproval;
 use directory_sync_tests::http_server::{HttpServer, Scripted};
 use directory_sync_tests::resources::ready;
 use kube::Api;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_is_shown_then_approved_then_sent_and_the_next_run_finds_nothing_to_do() -> Result<()> {
@@ -76,4 +76,24 @@ async fn no_more_requests_come_in_a_second_than_the_resource_allows() -> Result<
         assert!(took > Duration::from_millis(900), "{} requests within {took:?}", window.len());
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_asks_to_wait_while_changes_are_sent_is_left_alone_until_then() -> Result<()> {
+    let scene = Scene::new("pause", 3).await?;
+    let server = HttpServer::start(|request| match (request.method.as_str(), request.path.as_str()) {
+        ("GET", "/ServiceProviderConfig") => Scripted::json(200, &json!({"patch": {"supported": true}})),
+        ("GET", "/Schemas") => Scripted::json(404, &Value::Null),
+        ("GET", _) => Scripted::json(200, &json!({"totalResults": 0})),
+        _ => Scripted::json(429, &Value::Null).with("retry-after", "600"),
+    })
+    .await?;
+    scene.create(&json!({ "target": { "scim": { "url": server.url() } } })).await?;
+    let running = scene.start().await?;
+    let status = scene.resources.settled(STAFF).await?;
+    assert_eq!(ready(&status).1, "ApplyPartiallyFailed", "{:#?}", status.conditions);
+    let pause = status.next_run_time.unwrap().0.duration_since(status.last_run_time.unwrap().0);
+    assert!((595..=601).contains(&pause.as_secs()), "{pause:?}");
+    assert_eq!(server.received().iter().filter(|request| request.method != "GET").count(), 1);
+    running.stop().await
 }

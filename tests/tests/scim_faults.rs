@@ -258,3 +258,46 @@ async fn a_ca_bundle_without_certificates_is_refused() {
     config.ca_pem = Some(b"no certificate".to_vec());
     assert_eq!(TargetError::from(ScimTarget::new(config).unwrap_err()).reason(), "TargetCaInvalid");
 }
+
+#[tokio::test]
+async fn other_spellings_of_names_truths_counts_and_ids_are_understood() {
+    let server = HttpServer::start(|request| match request.path.as_str() {
+        "/ServiceProviderConfig" => Scripted::json(200, &json!({"PATCH": {"Supported": "True"}})),
+        "/Schemas" => Scripted::json(403, &Value::Null),
+        "/Users" => Scripted::json(
+            200,
+            &json!({"totalresults": "2", "startindex": 0, "itemsPerPage": 0, "resources": [
+                {"ID": 7, "ExternalID": "e7", "USERNAME": "ada@example.com", "Active": "False", "Name": {"GivenName": "Ada"}},
+                {"id": "8", "userName": "bob@example.com", "active": null},
+            ]}),
+        ),
+        _ => Scripted::json(
+            200,
+            &json!({"totalResults": 1, "Resources": [{"id": 1, "displayName": "G", "Members": [{"Value": 7}]}]}),
+        ),
+    })
+    .await
+    .unwrap();
+    let read = read(&server).await.unwrap();
+    let people: Vec<_> =
+        read.snapshot().users().map(|user| (user.id(), user.external_id(), user.given_name(), user.active())).collect();
+    assert_eq!(people, [("7", "e7", "Ada", false), ("8", "", "", true)]);
+    let group = read.snapshot().groups().next().unwrap();
+    assert_eq!((group.id(), group.members().len(), group.unresolved_members()), ("1", 1, 0));
+}
+
+#[tokio::test]
+async fn a_list_that_does_not_say_how_long_it_is_or_who_is_in_it_leaves_no_snapshot() {
+    let without_total = json!({"Resources": [{"id": "a"}], "itemsPerPage": 1, "startIndex": 1});
+    assert_eq!(failure(Scripted::json(200, &without_total)).await.reason(), "TargetNotScim");
+    let without_id = json!({"totalResults": 1, "Resources": [{"userName": "ada@example.com"}]});
+    let error = failure(Scripted::json(200, &without_id)).await;
+    assert!(error.to_string().contains("an object without an id"), "{error}");
+}
+
+#[tokio::test]
+async fn what_a_service_says_is_in_the_message_and_not_in_the_operators_own_words() {
+    let error = failure(Scripted::json(400, &json!({"detail": "ada@example.com is odd"}))).await;
+    assert!(error.to_string().contains("ada@example.com"), "{error}");
+    assert!(!error.in_own_words().contains("ada@example.com"), "{}", error.in_own_words());
+}

@@ -403,6 +403,11 @@ pub const SECTIONS: &[Section] = &[
                 "Nothing: the next run plans it anew.",
             ),
             reason(
+                "TargetObjectChanged",
+                "What was to be deleted was changed there since it was read, so it was left.",
+                "Nothing: the next run plans it anew.",
+            ),
+            reason(
                 "TargetConflict",
                 "A value that has to be unique belongs to another object there.",
                 "Change or remove that object, or choose another `adoption`.",

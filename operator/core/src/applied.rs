@@ -1,6 +1,7 @@
 //! What the target answered. Status, counts and state are built from this and from nothing else.
 
 use crate::operation::{Operation, Verb};
+use std::time::Duration;
 
 /// What became of one operation, as the target told it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,12 +73,24 @@ impl Outcome {
 #[derive(Debug, Default)]
 pub struct Applied {
     outcomes: Vec<Outcome>,
+    asked_to_wait: Option<Duration>,
 }
 
 impl Applied {
     /// Collects the answers. Outcomes cannot be made up, so neither can this.
     pub fn of(outcomes: Vec<Outcome>) -> Self {
-        Self { outcomes }
+        Self { outcomes, asked_to_wait: None }
+    }
+
+    /// The same answers, of a target that asked to wait so long before anything more is sent.
+    #[must_use]
+    pub fn asking_to_wait(self, pause: Option<Duration>) -> Self {
+        Self { asked_to_wait: pause, ..self }
+    }
+
+    /// How long the target asked to wait before anything more is sent, if it did.
+    pub fn asked_to_wait(&self) -> Option<Duration> {
+        self.asked_to_wait
     }
 
     /// The answers, in the order in which they came.

@@ -89,6 +89,21 @@ fn what_stops_somebody_is_named() {
 }
 
 #[test]
+fn of_an_address_that_somebody_else_has_it_is_said_whether_it_becomes_free() {
+    let (mut source, target, state) = settled();
+    let stops = |source: &World, text: &str| explained(source, &target, &open_rules(), &state, text).remove(0).stops;
+    source.people[0].address = "countess@example.com".to_owned();
+    source.people.push(Person { address: "ada@example.com".to_owned(), ..person("new") });
+    assert_eq!(stops(&source, "new"), [Stop::AddressNotYetFree]);
+    source.people[0].address = "bob@example.com".to_owned();
+    source.people[1].address = "ada@example.com".to_owned();
+    source.people.truncate(3);
+    assert_eq!(stops(&source, "ada"), [Stop::AddressesInCircle]);
+    assert_eq!(stops(&source, "bob"), [Stop::AddressesInCircle]);
+    assert_eq!(stops(&source, "eve"), []);
+}
+
+#[test]
 fn of_a_leaver_it_is_said_what_keeps_them() {
     let (mut source, target, state) = settled();
     source.people.truncate(2);

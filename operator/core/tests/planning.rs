@@ -70,6 +70,61 @@ fn a_person_is_renamed_and_not_created_again() {
 }
 
 #[test]
+fn an_address_that_becomes_free_is_given_away_in_the_next_plan() {
+    let mut source = world(vec![person("ada")], vec![]);
+    let (mut target, mut state) = settled(&source);
+    source.people[0].address = "countess@example.com".to_owned();
+    source.people.push(Person { address: "ada@example.com".to_owned(), ..person("eva") });
+    planned(&source, &target, &open_rules(), &state, |plan| {
+        assert_eq!(verbs(&plan), [Verb::UpdateUser]);
+        assert_eq!(plan.warnings().of(WarningKind::AddressNotYetFree), 1);
+    });
+    assert_eq!(run(&source, &mut target, &open_rules(), &mut state, 1), [Verb::UpdateUser]);
+    assert_eq!(run(&source, &mut target, &open_rules(), &mut state, 2), [Verb::CreateUser]);
+}
+
+#[test]
+fn people_who_follow_each_other_move_on_by_one_with_every_plan() {
+    let mut source = world(vec![person("a"), person("b"), person("c")], vec![]);
+    let (mut target, mut state) = settled(&source);
+    for (at, next) in [(0, "b"), (1, "c"), (2, "d")] {
+        source.people[at].address = format!("{next}@example.com");
+    }
+    for second in 1..=3 {
+        assert_eq!(run(&source, &mut target, &open_rules(), &mut state, second), [Verb::UpdateUser]);
+    }
+    assert_eq!(run(&source, &mut target, &open_rules(), &mut state, 4), []);
+}
+
+#[test]
+fn people_who_want_each_others_addresses_keep_theirs_and_are_named() {
+    let mut source = world(vec![person("a"), person("b"), person("c"), person("d")], vec![]);
+    let (mut target, mut state) = settled(&source);
+    for (at, next) in [(0, "b"), (1, "a"), (2, "d"), (3, "c")] {
+        source.people[at].address = format!("{next}@example.com");
+    }
+    source.people[0].name = "Changed".to_owned();
+    assert_eq!(run(&source, &mut target, &open_rules(), &mut state, 1), [Verb::UpdateUser], "the name alone");
+    for second in 2..4 {
+        planned(&source, &target, &open_rules(), &state, |plan| {
+            assert!(plan.is_empty(), "{second}: {:?}", plan.operations());
+            assert_eq!(plan.warnings().of(WarningKind::AddressesInCircle), 4);
+            let warning = plan.warnings().iter().next().unwrap().to_string();
+            assert!(warning.contains("a@example.com → b@example.com"), "{warning}");
+            assert!(warning.contains("give one of them another address"), "{warning}");
+        });
+    }
+    // Somebody does as it says.
+    target.people[0].address = "meanwhile@example.com".to_owned();
+    target.people[2].address = "too@example.com".to_owned();
+    assert_eq!(run(&source, &mut target, &open_rules(), &mut state, 5), [Verb::UpdateUser; 2]);
+    assert_eq!(run(&source, &mut target, &open_rules(), &mut state, 6), [Verb::UpdateUser; 2]);
+    planned(&source, &target, &open_rules(), &state, |plan| {
+        assert!(plan.is_empty() && plan.warnings().is_empty());
+    });
+}
+
+#[test]
 fn an_object_that_bears_our_id_is_adopted_only_if_the_policy_says_so() {
     let source = world(vec![person("ada")], vec![]);
     let target = world(vec![Person { id: "7".to_owned(), mark: "ada".to_owned(), ..person("ada") }], vec![]);

@@ -91,11 +91,12 @@ pub async fn source(
     }
 }
 
-/// The identity of the target by the spec alone, so that runs on one target can take turns before any connection. Two
-/// spellings of one URL that differ in case are one target.
+/// The identity of the target by the spec alone, so that runs on one target can take turns before any connection. All
+/// spellings of one URL are one target; so are two that differ in case, because many services do not tell them apart.
 pub fn target_identity(spec: &DirectorySyncSpec) -> String {
-    let url = spec.target.scim.as_ref().map(|scim| scim.url.trim_end_matches('/').to_ascii_lowercase());
-    url.map(|url| format!("scim {url}")).unwrap_or_default()
+    let url = spec.target.scim.as_ref().map(|scim| scim.url.as_str()).unwrap_or_default();
+    let identity = url.parse().map_or_else(|_| url.to_owned(), |url| directory_sync_targets::scim::identity(&url));
+    identity.to_ascii_lowercase()
 }
 
 /// Looks up references and notes their versions.

@@ -129,3 +129,17 @@ async fn an_empty_password_is_refused_before_any_server_takes_it_for_an_anonymou
     stored.0.insert("ldap-reader", BTreeMap::from([("username", "cn=reader"), ("password", "\n")]));
     assert_eq!(refused(&spec(), &stored).await.reason(), "ReferenceKeyUnusable");
 }
+
+#[test]
+fn two_spellings_of_one_url_are_one_target_whose_runs_take_turns() {
+    let identity = |url: &str| {
+        let mut spec = spec();
+        spec.target.scim.as_mut().unwrap().url = url.to_owned();
+        target_identity(&spec)
+    };
+    let one = identity("https://app.example.com/scim/v2");
+    for same in ["https://APP.example.com:443/scim/v2/", "https://app.example.com/%53CIM/v2"] {
+        assert_eq!(identity(same), one, "{same}");
+    }
+    assert_ne!(identity("https://app.example.com/scim/v3"), one);
+}

@@ -117,12 +117,14 @@ impl Look<'_> {
         Ok(sync)
     }
 
-    /// After a run that came to its end. Changes that failed make it one to repeat.
+    /// After a run that came to its end. Changes that failed make it one to repeat, not before the target wants to be
+    /// asked again: until then the next approval waits as well.
     fn done(&self, done: Done, attempt: &Attempt) -> Conclusion {
-        let Done { status, news, look_again } = done;
+        let Done { status, news, look_again, pause } = done;
         let is_ready = find(&status.conditions, READY).is_none_or(|ready| ready.status == "True");
         let (ended, standing) =
-            if is_ready { (Ended::Succeeded, Standing::Good) } else { (Ended::Failed, self.failing(attempt, None)) };
+            if is_ready { (Ended::Succeeded, Standing::Good) } else { (Ended::Failed, self.failing(attempt, pause)) };
+        let look_again = look_again && (is_ready || pause.is_none());
         Conclusion { ended, status, standing, tidings: Tidings { news, unquoted: None }, look_again }
     }
 

@@ -42,6 +42,8 @@ pub struct Done {
     pub news: Vec<News>,
     /// Whether an approval was settled, so that the next one can be judged.
     pub look_again: bool,
+    /// How long the target asked to wait before anything more is sent, if it did.
+    pub pause: Option<Duration>,
 }
 
 /// One run of one resource, and what it works with.
@@ -123,7 +125,7 @@ impl<'r> Run<'r> {
         let report =
             Report { sync: self.sync, world: &world, rules: &rules, judgement: &judgement, sent: &sent, stored };
         let (status, news) = (report.status(Timestamp::now()), report.news());
-        Ok(Done { status, news, look_again: sent.settled })
+        Ok(Done { status, news, look_again: sent.settled, pause: sent.applied.asked_to_wait() })
     }
 
     /// Waits for what may take long and changes nothing, unless the operator is to end, or the resource was changed,

@@ -73,6 +73,13 @@ pub enum Stop {
     /// Somebody else has the address, or the name of a group.
     #[strum(to_string = "another object of the target has the address or name, and is left alone")]
     AddressTaken,
+    /// Somebody has the address who is to get another one.
+    #[strum(to_string = "the address still belongs to somebody who is to get another one: given away once it is free")]
+    AddressNotYetFree,
+    /// Whoever has the address waits for this one's.
+    #[strum(to_string = "the address belongs to somebody who waits, directly or through others, for this one's: give \
+                         one of them another address for a while")]
+    AddressesInCircle,
     /// It bears the id and is not ours, and is not taken over.
     #[strum(to_string = "not taken over: adoption is None")]
     NotAdopted,
@@ -264,18 +271,34 @@ fn user_stops(plan: &Plan<'_>, rules: &Rules, source: Option<User<'_>>, target: 
     let holder = plan.target.users().find(|other| target.is_none_or(|own| own.row() != other.row()) && same(*other));
     match (target, holder) {
         (None, _) if !user.active() => stops.push(Stop::Inactive),
-        (_, Some(holder)) if !is_released(plan, holder) => stops.push(Stop::AddressTaken),
+        (_, Some(holder)) => stops.push(stop_of_holder(plan, target, holder)),
         (None, _) if user.unknown().contains(Field::Active) => stops.push(Stop::ActiveUnknown),
         _ => {}
     }
     stops
 }
 
-/// Whether somebody of the target is about to get another address.
-fn is_released(plan: &Plan<'_>, holder: User<'_>) -> bool {
-    let row = rows(plan.target.user_count()).nth(holder.row());
-    let source = row.and_then(|row| plan.users.source(row)).map(|row| plan.source.user(row as usize));
-    source.is_some_and(|user| !user.address().is_empty() && !address::same(user.address(), holder.address()))
+/// What it means that somebody else of the target has the address.
+fn stop_of_holder(plan: &Plan<'_>, own: Option<User<'_>>, holder: User<'_>) -> Stop {
+    /// Circles of more people than this are not looked for.
+    const LONGEST_CIRCLE: usize = 100;
+    if next_address(plan, holder).is_none() {
+        return Stop::AddressTaken;
+    }
+    let after = |at: &User<'_>| {
+        let next = next_address(plan, *at)?;
+        plan.target.users().find(|other| other.row() != at.row() && address::same(other.address(), next))
+    };
+    let mut chain = std::iter::successors(Some(holder), after).take(LONGEST_CIRCLE);
+    let in_circle = own.is_some_and(|own| chain.any(|at| at.row() == own.row()));
+    if in_circle { Stop::AddressesInCircle } else { Stop::AddressNotYetFree }
+}
+
+/// The address that somebody of the target is to get in place of the present one.
+fn next_address<'w>(plan: &Plan<'w>, holder: User<'_>) -> Option<&'w str> {
+    let row = rows(plan.target.user_count()).nth(holder.row())?;
+    let user = plan.source.user(plan.users.source(row)? as usize);
+    (!user.address().is_empty() && !address::same(user.address(), holder.address())).then(|| user.address())
 }
 
 fn group_stops(plan: &Plan<'_>, rules: &Rules, source: Option<Group<'_>>, target: Option<Group<'_>>) -> Vec<Stop> {

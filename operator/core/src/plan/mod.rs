@@ -1,5 +1,6 @@
 //! The plan: what would bring the target into line with the source, in the order in which it is sent.
 
+mod addresses;
 mod describe;
 pub(crate) mod digest;
 pub mod document;

@@ -1,7 +1,8 @@
 //! People: who is created, taken over, changed, moved, restored or suspended, and whose aliases change.
 
+use super::addresses::Addresses;
 use super::draft::{Draft, World, number};
-use super::index::{AddressIndex, shared_addresses};
+use super::index::shared_addresses;
 use super::matching::{self, Matches, Rows, Standing, rows};
 use super::values::Values;
 use super::warning::WarningKind;
@@ -10,7 +11,6 @@ use crate::capabilities::{Field, Fields};
 use crate::operation::{Kind, NO_ROW, Operation, Reason, Verb};
 use crate::rules::{Adoption, Removal};
 use crate::snapshot::User;
-use std::cell::OnceCell;
 
 /// What memberships have to know of the people.
 pub(super) struct People {
@@ -23,7 +23,7 @@ pub(super) struct People {
     pub(super) created: Vec<bool>,
 }
 
-fn set(flags: &mut [bool], row: u32) {
+pub(super) fn set(flags: &mut [bool], row: u32) {
     if let Some(flag) = flags.get_mut(row as usize) {
         *flag = true;
     }
@@ -42,7 +42,7 @@ pub(super) fn label(user: User<'_>) -> &str {
 pub(super) fn plan(world: World<'_, '_>, draft: &mut Draft) -> People {
     let mut people = match_people(world, draft);
     let fields = compared(world, &people, draft);
-    let addresses = Addresses { world, index: OnceCell::new() };
+    let addresses = Addresses::new(world);
     adopt_by_address(world, &mut people, &addresses);
     count_managed(world, &people, draft);
     let compare = Compare { world, addresses: &addresses, fields };
@@ -62,12 +62,14 @@ pub(super) fn plan(world: World<'_, '_>, draft: &mut Draft) -> People {
         if !domain_accepted(world, user.address()) {
             draft.warn(WarningKind::ForeignDomain, Kind::User, user.address());
         }
+        let comes = people.matches.target(row).is_none() && user.active();
+        if comes && let Some(obstacle) = addresses.obstacle(user.address(), NO_ROW, &people) {
+            draft.warn(obstacle, Kind::User, user.address());
+            continue;
+        }
         match people.matches.target(row) {
             Some(target) => compare.pair(row, target, &people, draft),
             None if !user.active() => draft.warn(WarningKind::DisabledNotCreated, Kind::User, user.address()),
-            None if compare.taken(user.address(), NO_ROW, &people).is_some() => {
-                draft.warn(WarningKind::AddressTaken, Kind::User, user.address());
-            }
             // Whether they may use the service cannot be told.
             None if user.unknown().contains(Field::Active) => {}
             None => {
@@ -165,30 +167,6 @@ fn freeze_shared_addresses(world: World<'_, '_>, people: &mut People, draft: &mu
     for row in shared_addresses(source.user_count(), text) {
         draft.warn(WarningKind::AddressShared, Kind::User, text(row));
         set(&mut people.frozen, row);
-    }
-}
-
-/// The people of the target by address. The index is built when somebody is first looked for: not in a run in which
-/// nobody comes or gets another address.
-struct Addresses<'p, 'w> {
-    world: World<'p, 'w>,
-    index: OnceCell<AddressIndex>,
-}
-
-impl Addresses<'_, '_> {
-    fn find(&self, address: &str) -> Option<u32> {
-        let target = self.world.target;
-        let text = |row: u32| target.user(row as usize).address();
-        let index = self.index.get_or_init(|| {
-            let mut index = AddressIndex::with_capacity(target.user_count());
-            for row in rows(target.user_count()) {
-                if !text(row).is_empty() {
-                    index.insert(row, text);
-                }
-            }
-            index
-        });
-        index.find(address, text)
     }
 }
 
@@ -322,17 +300,6 @@ struct Compare<'p, 'w> {
 }
 
 impl Compare<'_, '_> {
-    /// The person of the target, other than `except`, who has this address and will keep it.
-    fn taken(&self, wanted: &str, except: u32, people: &People) -> Option<u32> {
-        let text = |row: u32| self.world.target.user(row as usize).address();
-        let holder = self.addresses.find(wanted).filter(|&holder| holder != except)?;
-        let released = people.matches.source(holder).is_some_and(|source| {
-            let address = self.world.source.user(source as usize).address();
-            !is_set(&people.frozen, source) && !address.is_empty() && !address::same(address, text(holder))
-        });
-        (!released).then_some(holder)
-    }
-
     fn pair(&self, row: u32, target: u32, people: &People, draft: &mut Draft) {
         let (from, to) = (self.world.source.user(row as usize), self.world.target.user(target as usize));
         let standing = people.matches.standing(target);
@@ -352,8 +319,15 @@ impl Compare<'_, '_> {
             fields = fields.without(Fields::of([Field::Password]));
         }
         let mut changed = self.changed(from, to, fields);
-        if changed.contains(Field::Email) && self.taken(from.address(), target, people).is_some() {
-            draft.warn(WarningKind::AddressTaken, Kind::User, from.address());
+        if changed.contains(Field::Email)
+            && let Some(obstacle) = self.addresses.obstacle(from.address(), target, people)
+        {
+            if self.addresses.is_in_circle(target, people) {
+                let both = format!("{} → {}", to.address(), from.address());
+                draft.warn(WarningKind::AddressesInCircle, Kind::User, &both);
+            } else {
+                draft.warn(obstacle, Kind::User, from.address());
+            }
             changed = Fields::of(changed.iter().filter(|&field| field != Field::Email));
         }
         match standing {
@@ -451,10 +425,9 @@ impl Compare<'_, '_> {
             if again || *key == primary || present.contains(key) {
                 continue;
             }
-            if self.taken(text, target, people).is_some() {
-                taken.push(text);
-            } else {
-                alias(Verb::AddAlias, number(at), NO_ROW);
+            match self.addresses.obstacle(text, target, people) {
+                Some(obstacle) => taken.push((obstacle, text)),
+                None => alias(Verb::AddAlias, number(at), NO_ROW),
             }
         }
         for (at, key) in present.iter().enumerate() {
@@ -463,8 +436,8 @@ impl Compare<'_, '_> {
                 alias(Verb::RemoveAlias, NO_ROW, number(at));
             }
         }
-        for text in taken {
-            draft.warn(WarningKind::AddressTaken, Kind::Alias, text);
+        for (obstacle, text) in taken {
+            draft.warn(obstacle, Kind::Alias, text);
         }
     }
 }

@@ -28,6 +28,10 @@ pub enum WarningKind {
     ForeignDomain,
     /// The address, or the name of a group without address, belongs to another object of the target.
     AddressTaken,
+    /// The address belongs to a person of the target who is to get another one in this plan or a later one.
+    AddressNotYetFree,
+    /// People want each other's addresses in a circle; each stays as it is.
+    AddressesInCircle,
     /// An object of the target bears the source's id, and the adoption policy leaves it alone.
     NotAdopted,
     /// The target has no place for this field.
@@ -124,6 +128,17 @@ impl WarningKind {
             Self::AddressTaken => (
                 "address or group name belongs to another object of the target, which is left alone",
                 "addresses or group names belong to other objects of the target, which are left alone",
+            ),
+            Self::AddressNotYetFree => (
+                "address still belongs to a person of the target who is to get another one; a plan after that gives it \
+                 away",
+                "addresses still belong to people of the target who are to get other ones; a plan after that gives \
+                 them away",
+            ),
+            Self::AddressesInCircle => (
+                "person wants the address of somebody who waits for this one's own",
+                "people want each other's addresses in a circle, and all keep what they have: give one of them another \
+                 address for a while, in the source or in the target",
             ),
             Self::NotAdopted => (
                 "object of the target bears an id of this source but is not remembered as ours; the adoption policy \

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test crate uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use directory_sync_core::address;
 use directory_sync_core::applied::{Answer, Applied, Outcome};
 use directory_sync_core::capabilities::{Capabilities, Field, Fields};
 use directory_sync_core::confirm::{self, ConfirmedPlan, Finding, Lookup};
@@ -181,6 +182,12 @@ impl World {
         person.or_else(|| self.teams.iter().find(|team| team.mark == mark).map(|team| team.id.clone()))
     }
 
+    /// As services do, the model has every primary address once, at every moment.
+    fn assert_free(&self, address: &str, except: &str) {
+        let holder = self.people.iter().find(|person| person.id != except && address::same(&person.address, address));
+        assert!(holder.is_none(), "{address} is asked for while {holder:?} has it");
+    }
+
     fn new_id(&mut self) -> String {
         self.created += 1;
         format!("t{}", self.created)
@@ -214,6 +221,7 @@ impl World {
         match operation.verb() {
             Verb::CreateUser => {
                 let user = operation.source_user().unwrap();
+                self.assert_free(user.address(), "");
                 let id = self.new_id();
                 self.people.push(Person {
                     id: id.clone(),
@@ -242,6 +250,9 @@ impl World {
             Verb::AdoptUser | Verb::UpdateUser | Verb::MoveUser => {
                 let (from, to) = (operation.source_user().unwrap(), operation.target_user().unwrap());
                 let password = set_password(operation);
+                if fields.contains(Field::Email) {
+                    self.assert_free(from.address(), to.id());
+                }
                 let person = self.person(to.id()).unwrap();
                 for field in fields.iter() {
                     match field {
@@ -264,6 +275,7 @@ impl World {
             Verb::SuspendUser => self.person(operation.target_user().unwrap().id()).unwrap().active = false,
             Verb::AddAlias => {
                 let alias = operation.alias().unwrap().to_owned();
+                self.assert_free(&alias, operation.target_user().unwrap().id());
                 self.person(operation.target_user().unwrap().id()).unwrap().aliases.insert(alias);
             }
             Verb::RemoveAlias => {

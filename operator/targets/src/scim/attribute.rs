@@ -54,6 +54,34 @@ pub(super) fn objects<'o>(object: &'o Object, name: &str) -> impl Iterator<Item 
     get(object, name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)
 }
 
+/// Writes ids that a service gives as numbers, of objects and of members, as the texts that they should be
+/// (RFC 7643 §3.1, §2.4); in a list, those of all its objects.
+pub(super) fn write_ids_as_texts(object: &mut Object) {
+    write_as_text(object, "id");
+    for (list, id) in [("members", Some("value")), ("Resources", None)] {
+        let key = key(object, list).to_owned();
+        let values = object.get_mut(&key).and_then(Value::as_array_mut).into_iter().flatten();
+        for value in values.filter_map(Value::as_object_mut) {
+            match id {
+                Some(id) => write_as_text(value, id),
+                None => write_ids_as_texts(value),
+            }
+        }
+    }
+}
+
+fn write_as_text(object: &mut Object, name: &str) {
+    let key = key(object, name).to_owned();
+    if let Some(value) = object.get_mut(&key).filter(|value| value.is_number()) {
+        *value = value.to_string().into();
+    }
+}
+
+/// The version of an object (`meta.version`), empty where it has none.
+pub(super) fn version(object: &Object) -> &str {
+    self::object(object, "meta").map_or("", |meta| text(meta, "version"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +96,13 @@ mod tests {
         assert_eq!(truth(object, "active"), Some(false));
         assert_eq!(get(object, "title"), None);
         assert_eq!(count(object, "n"), Some(7));
+    }
+
+    #[test]
+    fn ids_that_are_numbers_become_texts() {
+        let mut list = json!({"Resources": [{"ID": 7, "members": [{"value": 8}, {"value": "nine"}], "title": 10}]});
+        write_ids_as_texts(list.as_object_mut().unwrap());
+        let members = json!([{"value": "8"}, {"value": "nine"}]);
+        assert_eq!(list, json!({"Resources": [{"ID": "7", "members": members, "title": 10}]}));
     }
 }

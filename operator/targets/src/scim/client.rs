@@ -3,10 +3,12 @@
 use super::attribute::{self, Object};
 use super::config::ScimConfig;
 use super::error::{self, ScimError};
-use super::retry::{self, Retries};
+use super::retry::{self, Attempts, Retries};
 use crate::RequestObserver;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MATCH, LOCATION, RETRY_AFTER,
+};
 use reqwest::{Certificate, Method, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -58,37 +60,33 @@ pub(super) struct Call<'c> {
     pub body: Option<&'c Value>,
     /// Version that the object must still have; empty: any.
     pub version: &'c str,
-    /// Whether it may be sent again when it is not known what became of it.
-    pub idempotent: bool,
 }
 
 impl<'c> Call<'c> {
     /// A request that only looks.
     pub(super) fn get(operation: &'static str, path: &'c [&'c str]) -> Self {
-        Self { operation, method: Method::GET, path, query: &[], body: None, version: "", idempotent: true }
+        Self { operation, method: Method::GET, path, query: &[], body: None, version: "" }
     }
 
-    /// A request that changes an existing object to a given state, so that sending it twice does no harm.
+    /// A request that changes or removes an existing object.
     pub(super) fn change(
         operation: &'static str,
         method: Method,
         path: &'c [&'c str],
         body: Option<&'c Value>,
     ) -> Self {
-        Self { operation, method, path, query: &[], body, version: "", idempotent: true }
+        Self { operation, method, path, query: &[], body, version: "" }
     }
 
     /// A creation: sent twice, it may create two objects.
     pub(super) fn create(path: &'c [&'c str], body: &'c Value) -> Self {
-        Self {
-            operation: "create",
-            method: Method::POST,
-            path,
-            query: &[],
-            body: Some(body),
-            version: "",
-            idempotent: false,
-        }
+        Self::change("create", Method::POST, path, Some(body))
+    }
+
+    /// Whether it only looks, so that it may be sent again when it is not known what became of it. A change may not:
+    /// between both somebody else may have changed the same object.
+    fn only_looks(&self) -> bool {
+        self.method == Method::GET
     }
 }
 
@@ -99,6 +97,8 @@ pub(super) struct Reply {
     pub body: Object,
     /// Last segment of the `Location` header: the id of what was created.
     pub location_id: Option<String>,
+    /// Version that the object has now; empty where it is not told.
+    pub version: String,
 }
 
 /// Requests come evenly: without this as many as a second allows would come at once, and as many again within that
@@ -173,7 +173,7 @@ impl Client {
 
     /// Sends a request, again after a pause where the retry policy allows it.
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Reply, ScimError> {
-        let mut retries = Retries::new(call.idempotent);
+        let mut retries = Retries::new(call.only_looks());
         loop {
             let error = match self.send_once(call).await {
                 Ok(reply) => return Ok(reply),
@@ -181,22 +181,36 @@ impl Client {
             };
             let Some(pause) = retries.pause(&error) else { return Err(error) };
             tracing::debug!(%error, ?pause, "the request is sent again");
-            if self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            if !self.wait(pause).await {
                 return Err(error);
             }
         }
     }
 
+    /// Waits after an error that leaves open what became of a change, and says whether the change may be tried again
+    /// once the object was read.
+    pub(super) async fn may_try_again(&self, attempts: &mut Attempts, error: &ScimError) -> bool {
+        match attempts.pause(error) {
+            Some(pause) => self.wait(pause).await,
+            None => false,
+        }
+    }
+
+    /// Waits, unless the run is to end; `false`: it is.
+    async fn wait(&self, pause: Duration) -> bool {
+        self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some()
+    }
+
     async fn send_once(&self, call: &Call<'_>) -> Result<Reply, ScimError> {
         let mut url = self.url(call.path);
         let place = shown(&url);
-        if call.path.iter().any(|segment| segment.is_empty()) {
-            // Such a path would name the list in place of one object.
+        if call.path.iter().any(|segment| ["", ".", ".."].contains(segment)) {
+            // Such a path would name the list, or what lies above it, in place of one object.
             return Err(ScimError::Refused {
                 url: place,
                 status: 400,
                 scim_type: String::new(),
-                detail: ": the id of the object is not known".to_owned(),
+                detail: ": the id of the object is none that a URL can name".to_owned(),
             });
         }
         if self.stop.run_until_cancelled(self.pacing.until_ready()).await.is_none() {
@@ -209,8 +223,8 @@ impl Client {
         if let Some(body) = call.body {
             request = request.header(CONTENT_TYPE, "application/scim+json").body(body.to_string());
         }
-        if !call.version.is_empty() {
-            request = request.header(IF_MATCH, call.version);
+        if let Some(version) = condition(call.version) {
+            request = request.header(IF_MATCH, version);
         }
         let begun = Instant::now();
         let answer = match request.send().await {
@@ -246,7 +260,9 @@ impl Client {
             .and_then(|location| location.to_str().ok())
             .and_then(|location| response.url().join(location).ok())
             .and_then(|location| location.path_segments()?.next_back().map(str::to_owned))
-            .filter(|id| !id.is_empty());
+            // An id that had to be encoded is told by the object itself.
+            .filter(|id| !id.is_empty() && !id.contains('%'));
+        let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
         let media = response.headers().get(CONTENT_TYPE).and_then(|media| media.to_str().ok()).map(str::to_lowercase);
         let body = self.body(response, &url).await;
         if !status.is_success() {
@@ -256,14 +272,18 @@ impl Client {
         }
         let body = body?;
         if body.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Reply { body: Object::new(), location_id });
+            return Ok(Reply { body: Object::new(), location_id, version: etag.unwrap_or_default() });
         }
         if let Some(media) = media.filter(|media| !media.contains("json")) {
             let found = if media.contains("html") { "an HTML page".to_owned() } else { self.one_line(&media, secret) };
             return Err(ScimError::NotScim { url, found });
         }
         match serde_json::from_slice(&body) {
-            Ok(Value::Object(body)) => Ok(Reply { body, location_id }),
+            Ok(Value::Object(mut body)) => {
+                attribute::write_ids_as_texts(&mut body);
+                let version = etag.unwrap_or_else(|| attribute::version(&body).to_owned());
+                Ok(Reply { body, location_id, version })
+            }
             Ok(_) => Err(ScimError::NotScim { url, found: "JSON that is no object".to_owned() }),
             Err(_) => Err(ScimError::NotScim { url, found: "a text that is no JSON".to_owned() }),
         }
@@ -336,6 +356,11 @@ fn password(body: &Value) -> Option<&str> {
     body.get("password").and_then(Value::as_str).or_else(patched)
 }
 
+/// The header that makes a change depend on a version; `None` where there is no version, or none that a header can carry.
+fn condition(version: &str) -> Option<HeaderValue> {
+    if version.is_empty() { None } else { HeaderValue::from_bytes(version.as_bytes()).ok() }
+}
+
 fn headers(token: &SecretString) -> Option<HeaderMap> {
     let token = token.expose_secret();
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -396,7 +421,31 @@ mod tests {
     #[test]
     fn an_id_cannot_leave_its_place_in_the_path() {
         let client = client("https://example.com/scim/", "t").unwrap();
-        assert_eq!(client.url(&["Users", "a/../b?c"]).as_str(), "https://example.com/scim/Users/a%2F..%2Fb%3Fc");
+        for (id, written) in [
+            ("a/../b?c", "a%2F..%2Fb%3Fc"),
+            ("a#b", "a%23b"),
+            ("%2e%2e", "%252e%252e"),
+            ("..\\b", "..%5Cb"),
+            ("ü ö", "%C3%BC%20%C3%B6"),
+            ("ada@example.com", "ada@example.com"),
+        ] {
+            assert_eq!(client.url(&["Users", id]).as_str(), format!("https://example.com/scim/Users/{written}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_id_that_would_name_the_list_is_not_sent() {
+        let client = client("https://example.invalid/scim/", "t").unwrap();
+        for id in ["", ".", ".."] {
+            let error = client.send(&Call::change("delete", Method::DELETE, &["Users", id], None)).await.unwrap_err();
+            assert_eq!(error.refusal(), Some(400), "{id:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_version_that_no_header_can_carry_is_no_condition() {
+        assert_eq!(condition("W/\"1\"").unwrap(), "W/\"1\"");
+        assert!(condition("").is_none() && condition("1\r\nX: y").is_none());
     }
 
     #[test]

@@ -58,6 +58,32 @@ impl ScimConfig {
     }
 }
 
+/// Which service a base names, in the one spelling that all spellings of its URL come to (RFC 3986 §6.2):
+/// `scim https://app.example.com/scim/v2`. [`Url`] itself drops the default port and dot segments.
+pub fn identity(base: &Url) -> String {
+    let host = base.host_str().unwrap_or_default().trim_end_matches('.');
+    let port = base.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("scim {}://{host}{port}{}", base.scheme(), plain_path(base.path()).trim_end_matches('/'))
+}
+
+/// A path in which nothing is percent-encoded that need not be, and the rest in upper case.
+fn plain_path(path: &str) -> String {
+    let mut plain = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find('%') {
+        let (before, encoded) = rest.split_at(at);
+        plain.push_str(before);
+        let byte = encoded.get(1..3).and_then(|digits| u8::from_str_radix(digits, 16).ok()).map(char::from);
+        let end = if byte.is_some() { 3 } else { 1 };
+        match byte {
+            Some(c) if c.is_ascii_alphanumeric() || "-._~".contains(c) => plain.push(c),
+            _ => plain.push_str(&encoded[..end].to_ascii_uppercase()),
+        }
+        rest = &encoded[end..];
+    }
+    plain + rest
+}
+
 /// How pages of a list are asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PagingChoice {
@@ -80,4 +106,41 @@ pub enum UpdateChoice {
     Patch,
     /// By PUT of the whole object (RFC 7644 §3.5.1).
     Put,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(url: &str) -> String {
+        identity(&Url::parse(url).unwrap())
+    }
+
+    #[test]
+    fn all_spellings_of_one_url_name_one_service() {
+        for url in [
+            "https://app.example.com/scim/v2",
+            "https://app.example.com:443/scim/v2/",
+            "HTTPS://App.Example.com./scim/v2",
+            "https://app.example.com/%73cim/x/../v2//",
+            "https://app.example.com/scim/v%32",
+        ] {
+            assert_eq!(of(url), "scim https://app.example.com/scim/v2", "{url}");
+        }
+        assert_eq!(of("https://a.example/t%c3%a4%2fx"), of("https://a.example/tä%2Fx"));
+    }
+
+    #[test]
+    fn other_urls_name_other_services() {
+        let one = of("https://app.example.com/a/b");
+        for other in [
+            "http://app.example.com/a/b",
+            "https://app.example.com:8443/a/b",
+            "https://app.example.org/a/b",
+            "https://app.example.com/a%2Fb",
+            "https://app.example.com/a/B",
+        ] {
+            assert_ne!(of(other), one, "{other}");
+        }
+    }
 }

@@ -79,10 +79,9 @@ pub(super) async fn discover(client: &Client, config: &ScimConfig) -> Result<Pro
     let provider = client.send(&Call::get("discover", &["ServiceProviderConfig"])).await?.body;
     let schemas = match client.send(&Call::get("discover", &["Schemas"])).await {
         Ok(reply) => Schemas::of(&reply.body),
-        // Services without the endpoint are taken to have what the RFC describes.
-        Err(error) if error.refusal().is_some() || matches!(error, ScimError::ServerError { status: 501, .. }) => {
-            Schemas::default()
-        }
+        // Services that do not tell are taken to have what the RFC describes.
+        Err(ScimError::Forbidden { .. } | ScimError::ServerError { status: 501, .. }) => Schemas::default(),
+        Err(error) if error.refusal().is_some() => Schemas::default(),
         Err(error) => return Err(error),
     };
     let places = ["patch", "filter", "etag", "bulk", "sort", "authenticationSchemes"];
@@ -123,8 +122,8 @@ fn profile(provider: &Object, schemas: &Schemas, config: &ScimConfig) -> Profile
 }
 
 impl Profile {
-    /// What the plan may use.
-    pub(super) fn capabilities(&self, base: &str) -> Capabilities {
+    /// What the plan may use of the service with this identity.
+    pub(super) fn capabilities(&self, target: String) -> Capabilities {
         let user = &self.user;
         let user_fields = [
             (Field::ExternalId, true),
@@ -147,7 +146,7 @@ impl Profile {
             Fields::of(fields.iter().filter(|(_, present)| *present).map(|(field, _)| *field))
         };
         Capabilities {
-            target: format!("scim {}", base.trim_end_matches('/')),
+            target,
             user_fields: present(&user_fields),
             group_fields: present(&group_fields),
             attributes: user.attributes.keys().cloned().collect(),
@@ -274,7 +273,7 @@ mod tests {
         let profile = profile(&Object::new(), &Schemas::default(), &config(&["title", "department", "shoeSize"]));
         assert!(!profile.patch && !profile.filter && !profile.etag && !profile.cursor);
         assert_eq!(profile.page_size, 100);
-        let capabilities = profile.capabilities("https://example.com/");
+        let capabilities = profile.capabilities("scim https://example.com".to_owned());
         assert_eq!(capabilities.attributes.iter().collect::<Vec<_>>(), ["department", "title"]);
         assert_eq!(capabilities.target, "scim https://example.com");
         assert!(!capabilities.user_fields.contains(Field::OrgUnit));

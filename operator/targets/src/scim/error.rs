@@ -158,6 +158,12 @@ pub enum ScimError {
         /// What the service said.
         detail: String,
     },
+    /// The object is not any more what the plan was made for.
+    #[error("{url} was changed there since it was read; the next run plans it anew")]
+    Changed {
+        /// What was to be changed.
+        url: String,
+    },
     /// The answer is not SCIM.
     #[error("{url} answered with {found}, not with SCIM; write as url the base of the SCIM service")]
     NotScim {
@@ -198,9 +204,42 @@ impl ScimError {
     pub(super) fn is_ambiguous(&self) -> bool {
         match self {
             Self::Unreachable { sent, .. } | Self::TimedOut { sent, .. } => *sent,
-            Self::ServerError { .. } | Self::TooLarge { .. } | Self::NotScim { .. } => true,
+            // What a service does not implement it has not done.
+            Self::ServerError { status, .. } => *status != 501,
+            Self::TooLarge { .. } | Self::NotScim { .. } => true,
             _ => false,
         }
+    }
+
+    /// Whether there was no answer of the service at all.
+    pub(super) fn is_unanswered(&self) -> bool {
+        matches!(
+            self,
+            Self::HostUnknown { .. }
+                | Self::CertificateUntrusted { .. }
+                | Self::TlsFailed { .. }
+                | Self::Unreachable { .. }
+                | Self::TimedOut { .. }
+        )
+    }
+
+    /// How long the service asks to wait.
+    pub(super) fn asked_to_wait(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { wait, .. } => Some(*wait),
+            Self::ServerError { wait, .. } => *wait,
+            _ => None,
+        }
+    }
+
+    /// Whether a value that has to be unique is another object's. Services say it by either (RFC 7644 §3.12).
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { status, scim_type, .. } if *status == 409 || scim_type == "uniqueness")
+    }
+
+    /// Whether the object has another version than the one that was named (RFC 7644 §3.14).
+    pub(super) fn is_other_version(&self) -> bool {
+        self.refusal() == Some(412)
     }
 
     /// HTTP status, where the service refused the request with one.
@@ -214,7 +253,10 @@ impl ScimError {
 
     /// Whether this is about the service and not about one object: other requests would meet it too.
     pub(super) fn is_general(&self) -> bool {
-        !matches!(self, Self::NotFound { .. } | Self::Refused { .. } | Self::TooLarge { .. })
+        !matches!(
+            self,
+            Self::NotFound { .. } | Self::Refused { .. } | Self::TooLarge { .. } | Self::Changed { .. }
+        )
     }
 }
 
@@ -242,6 +284,7 @@ impl Classified for ScimError {
             | Self::ServerError { .. }
             | Self::Refused { .. }
             | Self::TooLarge { .. }
+            | Self::Changed { .. }
             | Self::ListIncomplete { .. }
             | Self::Stopped { .. } => Disposition::Retry,
         }
@@ -264,6 +307,7 @@ impl Classified for ScimError {
             Self::RateLimited { .. } => "TargetRateLimited",
             Self::ServerError { .. } => "TargetServerError",
             Self::Refused { .. } => "TargetRefused",
+            Self::Changed { .. } => "TargetObjectChanged",
             Self::NotScim { .. } => "TargetNotScim",
             Self::TooLarge { .. } => "TargetAnswerTooLarge",
             Self::ListIncomplete { .. } => "TargetReadIncomplete",
@@ -338,5 +382,24 @@ mod tests {
         let refused = ScimError::Unauthorized { url: url(), detail: String::new() };
         assert_eq!(refused.disposition(), Disposition::Stall);
         assert!(refused.to_string().ends_with("ask for a run with the annotation directorysync.dev/requestedAt"));
+    }
+
+    #[test]
+    fn unquoted_an_error_repeats_nothing_that_the_service_said() {
+        let (url, detail) = (|| "https://app.example.com/Users".to_owned(), || ": ada@example.com is taken".to_owned());
+        for error in [
+            ScimError::Unauthorized { url: url(), detail: detail() },
+            ScimError::Forbidden { url: url(), detail: detail() },
+            ScimError::NotFound { url: url(), detail: detail() },
+            ScimError::ServerError { url: url(), status: 500, detail: detail(), wait: None },
+            ScimError::Refused { url: url(), status: 409, scim_type: "ada".to_owned(), detail: detail() },
+            ScimError::Redirected { url: url(), to: "https://app.example.com/login/ada@example.com".to_owned() },
+        ] {
+            assert!(error.to_string().contains("ada@example.com"), "{error}");
+            let own = error.unquoted();
+            assert!(own.starts_with(&url()) && !own.contains("ada"), "{own}");
+        }
+        let unreachable = ScimError::Unreachable { url: url(), cause: "connection refused".to_owned(), sent: false };
+        assert_eq!(unreachable.unquoted(), unreachable.to_string());
     }
 }

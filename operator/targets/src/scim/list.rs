@@ -47,6 +47,10 @@ impl<'l> List<'l> {
         let mut reply = self.client.send(&call).await?;
         let url = || self.client.url(&path).into();
         let resources = resources(&mut reply.body).map_err(|found| ScimError::NotScim { url: url(), found })?;
+        if resources.iter().any(|resource| attribute::text(resource, "id").is_empty()) {
+            // Whoever cannot be told from others would be taken for absent, and be created a second time.
+            return Err(ScimError::NotScim { url: url(), found: "an object without an id".to_owned() });
+        }
         let ids = resources.iter().map(|resource| attribute::text(resource, "id"));
         self.progress.take(&reply.body, ids).map_err(|fault| match fault {
             Fault::Form(found) => ScimError::NotScim { url: url(), found: found.to_owned() },
@@ -116,7 +120,7 @@ impl Progress {
         let length = ids.len() as u64;
         self.received += length;
         let known = self.seen.len();
-        self.seen.extend(ids.filter(|id| !id.is_empty()).map(str::to_owned));
+        self.seen.extend(ids.map(str::to_owned));
         let fresh = self.seen.len() - known;
         if self.by_cursor {
             let next = attribute::text(list, "nextCursor");

@@ -13,7 +13,7 @@ mod retry;
 mod send;
 mod write;
 
-pub use config::{PagingChoice, ScimConfig, UpdateChoice};
+pub use config::{PagingChoice, ScimConfig, UpdateChoice, identity};
 pub use error::ScimError;
 
 use crate::{Target, TargetError};
@@ -53,7 +53,7 @@ impl Target for ScimTarget {
     }
 
     async fn discover(&self) -> Result<Capabilities, TargetError> {
-        Ok(self.profile().await?.capabilities(self.config.url.as_str()))
+        Ok(self.profile().await?.capabilities(identity(&self.config.url)))
     }
 
     async fn read(&self) -> Result<CompleteRead<TargetSide>, TargetError> {

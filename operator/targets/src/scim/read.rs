@@ -12,7 +12,7 @@ use super::list::List;
 use directory_sync_core::address;
 use directory_sync_core::disposition::Classified as _;
 use directory_sync_core::read::{CompleteRead, Next, Read, ReadCaps, Section, TargetSide};
-use directory_sync_core::snapshot::{GroupRecord, GroupRow, UserRecord};
+use directory_sync_core::snapshot::{Group, GroupRecord, GroupRow, User, UserRecord};
 use serde_json::Value;
 
 /// Longest text of one value that is taken, in bytes; a longer one counts as malformed.
@@ -32,10 +32,6 @@ async fn users(client: &Client, profile: &Profile, read: &mut Read<TargetSide>) 
     let mut record = UserRecord::default();
     while let Some(page) = list.page().await? {
         for resource in &page.resources {
-            if attribute::text(resource, "id").is_empty() {
-                read.skipped_mut().users_without_id += 1;
-                continue;
-            }
             read.skipped_mut().malformed_values += user(resource, &profile.user, &mut record);
             let reference = read.referencer().reference(record.id.as_bytes());
             read.user(section, reference, &record)?;
@@ -54,10 +50,6 @@ async fn groups(client: &Client, profile: &Profile, read: &mut Read<TargetSide>)
     while let Some(page) = list.page().await? {
         for resource in &page.resources {
             let id = attribute::text(resource, "id");
-            if id.is_empty() {
-                read.skipped_mut().groups_without_id += 1;
-                continue;
-            }
             group(resource, profile, &mut record);
             let reference = read.referencer().reference(id.as_bytes());
             let row = read.group(section, reference, &record)?;
@@ -175,12 +167,39 @@ fn group(resource: &Object, profile: &Profile, record: &mut GroupRecord) {
     }
 }
 
+/// Whether an object is still the person that was read, as far as people are compared.
+pub(super) fn is_still_user(resource: &Object, places: &UserPlaces, read: User<'_>) -> bool {
+    let mut record = UserRecord::default();
+    user(resource, places, &mut record);
+    let texts = [
+        (&record.external_id, read.external_id()),
+        (&record.address, read.address()),
+        (&record.given_name, read.given_name()),
+        (&record.family_name, read.family_name()),
+        (&record.display_name, read.display_name()),
+    ];
+    texts.into_iter().all(|(now, then)| now == then)
+        && record.active == read.active()
+        && record.aliases.iter().eq(read.aliases())
+        && record.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).eq(read.attributes())
+}
+
+/// Whether an object is still the group that was read, its members aside.
+pub(super) fn is_still_group(resource: &Object, profile: &Profile, read: Group<'_>) -> bool {
+    let mut record = GroupRecord::default();
+    group(resource, profile, &mut record);
+    let texts = [
+        (&record.external_id, read.external_id()),
+        (&record.name, read.name()),
+        (&record.description, read.description()),
+    ];
+    texts.into_iter().all(|(now, then)| now == then)
+}
+
 fn identity(resource: &Object, id: &mut String, external_id: &mut String, version: &mut String) {
     id.push_str(attribute::text(resource, "id"));
     external_id.push_str(attribute::text(resource, "externalId"));
-    if let Some(meta) = attribute::object(resource, "meta") {
-        version.push_str(attribute::text(meta, "version"));
-    }
+    version.push_str(attribute::version(resource));
 }
 
 #[cfg(test)]

@@ -12,23 +12,39 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Pause after a 429 that does not say how long.
 const UNSPECIFIED_WAIT: Duration = Duration::from_secs(5);
 
+/// How often a request that only looks, or that the service did not take, is sent again.
+const REPETITIONS: usize = 4;
+
+/// How often a change is tried again after the object was read: a change in between (412) or a lost answer costs one.
+const FURTHER_ATTEMPTS: usize = 2;
+
+fn pauses(most: usize) -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(5))
+        .with_max_times(most)
+        .with_jitter()
+        .build()
+}
+
+/// The next pause, at least as long as the service asks for; `None`: there was the last, or it asks for too long.
+fn next(pauses: &mut ExponentialBackoff, asked: Option<Duration>) -> Option<Duration> {
+    let pause = pauses.next()?.max(asked.unwrap_or_default());
+    (pause <= LONGEST_WAIT).then_some(pause)
+}
+
 /// The pauses of one request.
 #[derive(Debug)]
 pub(super) struct Retries {
     pauses: ExponentialBackoff,
-    idempotent: bool,
+    only_looks: bool,
 }
 
 impl Retries {
-    /// Of a request that may (`idempotent`) or may not be sent a second time without doing its work twice.
-    pub(super) fn new(idempotent: bool) -> Self {
-        let pauses = ExponentialBuilder::new()
-            .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(Duration::from_secs(5))
-            .with_max_times(4)
-            .with_jitter()
-            .build();
-        Self { pauses, idempotent }
+    /// Of a request that only looks, or of one that changes something and is sent again only where it is certain that
+    /// the service did not take it.
+    pub(super) fn new(only_looks: bool) -> Self {
+        Self { pauses: pauses(REPETITIONS), only_looks }
     }
 
     /// How long to wait before the request is sent again; `None`: the error is final.
@@ -36,12 +52,32 @@ impl Retries {
         let asked = match error {
             // The service did not touch the request, so that even a creation may be sent again.
             ScimError::RateLimited { wait, .. } => Some(*wait),
-            ScimError::ServerError { wait, .. } if self.idempotent => *wait,
-            ScimError::Unreachable { sent, .. } | ScimError::TimedOut { sent, .. } if self.idempotent || !sent => None,
+            ScimError::ServerError { wait, .. } if self.only_looks => *wait,
+            ScimError::Unreachable { sent, .. } | ScimError::TimedOut { sent, .. } if self.only_looks || !sent => None,
             _ => return None,
         };
-        let pause = self.pauses.next()?.max(asked.unwrap_or_default());
-        (pause <= LONGEST_WAIT).then_some(pause)
+        next(&mut self.pauses, asked)
+    }
+}
+
+/// The attempts at one change. Between two of them the object is read again.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    pauses: ExponentialBackoff,
+}
+
+impl Attempts {
+    /// Before the first attempt.
+    pub(super) fn new() -> Self {
+        Self { pauses: pauses(FURTHER_ATTEMPTS) }
+    }
+
+    /// How long to wait before the object is read after an error that leaves open what became of the change; `None`:
+    /// not at all, and the change is not tried again. What is still under way at the service has this time to end.
+    pub(super) fn pause(&mut self, error: &ScimError) -> Option<Duration> {
+        let pause = next(&mut self.pauses, error.asked_to_wait())?;
+        // Of a refusal it is known what became of it.
+        Some(if error.is_ambiguous() { pause } else { Duration::ZERO })
     }
 }
 
@@ -90,7 +126,10 @@ mod tests {
     }
 
     #[test]
-    fn only_an_idempotent_request_is_sent_again_after_a_server_error() {
+    fn only_a_request_that_looks_is_sent_again_after_a_server_error_or_a_lost_answer() {
+        let lost = || ScimError::TimedOut { url: String::new(), after: Duration::ZERO, sent: true };
+        assert!(Retries::new(true).pause(&lost()).is_some());
+        assert!(Retries::new(false).pause(&lost()).is_none());
         assert!(Retries::new(true).pause(&server_error()).is_some());
         assert!(Retries::new(false).pause(&server_error()).is_none());
     }
@@ -101,8 +140,27 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_certainly_did_not_arrive_is_sent_again_whatever_it_is() {
+        let unsent = ScimError::Unreachable { url: String::new(), cause: String::new(), sent: false };
+        assert!(Retries::new(false).pause(&unsent).is_some());
+    }
+
+    #[test]
     fn a_long_pause_is_left_to_the_next_run() {
         assert!(Retries::new(true).pause(&rate_limited(3600)).is_none());
+        let error = ScimError::ServerError {
+            url: String::new(),
+            status: 503,
+            detail: String::new(),
+            wait: Some(Duration::from_secs(3600)),
+        };
+        assert!(Attempts::new().pause(&error).is_none());
+    }
+
+    #[test]
+    fn a_change_is_tried_three_times_in_all() {
+        let mut attempts = Attempts::new();
+        assert_eq!((0..10).filter(|_| attempts.pause(&server_error()).is_some()).count(), 2);
     }
 
     #[test]

@@ -4,18 +4,23 @@ use super::client::{Call, Client};
 use super::config::ScimConfig;
 use super::discovery::Profile;
 use super::error::ScimError;
+use super::read;
 use super::resources::{self, GroupEdit, UserEdit};
-use super::write::{self, Wrote};
+use super::write::{self, Written, Wrote};
 use directory_sync_core::applied::{Answer, Applied, Outcome};
 use directory_sync_core::disposition::Classified;
 use directory_sync_core::gate::{Approved, ApprovedOperation};
 use directory_sync_core::operation::Verb;
-use reqwest::Method;
 use std::collections::HashMap;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// So many failures of the service itself, one after the other, end the run.
+/// After so many failures, one after the other, that need not be about one object, the service itself is asked how it
+/// is. Only if it does not answer well the run is over: else a few objects would keep it from all others for ever.
 const FAILURES_IN_A_ROW: u32 = 3;
+
+/// So many requests, one after the other, without any answer end the run: each of them costs the whole timeout.
+const UNANSWERED_IN_A_ROW: u32 = 10;
 
 /// Verbs whose operations on one object are sent together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,7 +94,7 @@ pub(super) async fn send(
                 answered(&outcome);
                 outcome
             });
-            return Applied::of(outcomes.collect());
+            return Applied::of(outcomes.collect()).asking_to_wait(error.asked_to_wait());
         }
     };
     let batch = config.members_per_request.get() as usize;
@@ -102,8 +107,11 @@ pub(super) async fn send(
         outcomes: Vec::with_capacity(operations.len()),
         users: HashMap::new(),
         groups: HashMap::new(),
+        versions: HashMap::new(),
         conflicts: Vec::new(),
         failures: 0,
+        unanswered: 0,
+        asked_to_wait: None,
         ended: None,
     };
     for (step, objects) in by_object(operations) {
@@ -111,11 +119,11 @@ pub(super) async fn send(
             sending.try_conflicts_again().await;
         }
         for object in objects {
-            sending.object(step, object, true).await;
+            sending.object(step, object).await;
         }
     }
     sending.try_conflicts_again().await;
-    Applied::of(sending.outcomes)
+    Applied::of(sending.outcomes).asking_to_wait(sending.asked_to_wait)
 }
 
 type Object<'w> = Vec<ApprovedOperation<'w>>;
@@ -164,15 +172,22 @@ pub(super) struct Sending<'s, 'w> {
     /// Ids of what this run created, by row of the source.
     pub(super) users: HashMap<usize, String>,
     pub(super) groups: HashMap<usize, String>,
+    /// Versions that objects have since this run changed them, by endpoint and id; empty where that is not known.
+    versions: HashMap<(&'static str, String), String>,
     /// What was refused because a value was taken: another operation of the same run may give the value free.
-    conflicts: Vec<(Step, Object<'w>)>,
+    conflicts: Vec<(Step, Object<'w>, ScimError)>,
+    /// Failures in a row that need not be about one object, since the service itself was asked.
     failures: u32,
+    /// Requests in a row without any answer.
+    unanswered: u32,
+    /// The longest pause that the service asked for.
+    asked_to_wait: Option<Duration>,
     ended: Option<&'static str>,
 }
 
 impl<'w> Sending<'_, 'w> {
-    /// Sends the operations on one object. Refused because a value is taken, they are kept for later if they may be.
-    async fn object(&mut self, step: Step, object: Object<'w>, may_wait: bool) {
+    /// Sends the operations on one object. Refused because a value is taken, they are kept for later.
+    async fn object(&mut self, step: Step, object: Object<'w>) {
         if let Some(reason) = self.over() {
             self.answer(object, &Answer::NotSent { reason });
             return;
@@ -180,50 +195,91 @@ impl<'w> Sending<'_, 'w> {
         let Some(first) = object.first() else { return };
         match step {
             Step::CreateGroups | Step::CreateUsers => {
-                let result = self.create(step, first).await;
-                if may_wait && is_conflict(&result) {
-                    self.conflicts.push((step, object));
-                    return;
-                }
+                let result = match self.create(step, first).await {
+                    Err(error) if error.is_conflict() => {
+                        self.conflicts.push((step, object, error));
+                        return;
+                    }
+                    result => result,
+                };
                 if let (Ok((id, _)), Some(operation)) = (&result, object.first()) {
                     self.remember(step, operation, id);
                 }
-                let answer = self.judge(result.map(|(id, wrote)| answer(wrote, Some(id))));
+                let answer = self.judge(result.map(|(id, wrote)| answer(wrote, Some(id)))).await;
                 self.answer(object, &answer);
             }
             Step::EditGroups | Step::EditUsers | Step::SuspendUsers => {
                 let (result, id) = self.edit(step, &object).await;
-                if may_wait && step == Step::EditUsers && is_conflict(&result) {
-                    self.conflicts.push((step, object));
-                    return;
-                }
-                let gone = matches!(&result, Err(error) if error.refusal() == Some(404));
-                let answer = if step == Step::SuspendUsers && gone {
-                    Answer::AlreadyDone { target_id: None }
-                } else {
-                    self.judge(result.map(|wrote| answer(wrote, Some(id))))
+                let answer = match result {
+                    Err(error) if step != Step::SuspendUsers && error.is_conflict() => {
+                        self.conflicts.push((step, object, error));
+                        return;
+                    }
+                    Err(error) if step == Step::SuspendUsers && error.refusal() == Some(404) => {
+                        Answer::AlreadyDone { target_id: None }
+                    }
+                    Err(error) => self.judge(Err(error)).await,
+                    Ok(Written { wrote, version }) => {
+                        self.has_version(step.endpoint(), &id, version);
+                        self.judge(Ok(answer(wrote, Some(id)))).await
+                    }
                 };
                 self.answer(object, &answer);
             }
             Step::AddMembers => self.members(object, true).await,
             Step::RemoveMembers => self.members(object, false).await,
             Step::DeleteUsers | Step::DeleteGroups => {
-                let path = [step.endpoint(), step.target_id(first)];
-                let answer = match self.client.send(&Call::change("delete", Method::DELETE, &path, None)).await {
-                    Err(error) if error.refusal() == Some(404) => Answer::AlreadyDone { target_id: None },
-                    result => self.judge(result.map(|_| answer(Wrote::Changed, None))),
-                };
+                let result = self.delete(step, first).await;
+                let answer = self.judge(result.map(|wrote| answer(wrote, None))).await;
                 self.answer(object, &answer);
             }
         }
     }
 
+    /// Sends again what was refused because a value was taken, as long as something of it succeeds: each may give free
+    /// what another one waits for.
     async fn try_conflicts_again(&mut self) {
-        let mut conflicts = std::mem::take(&mut self.conflicts);
-        // Changes first: they are what gives values free.
-        conflicts.sort_by_key(|(step, _)| std::cmp::Reverse(*step));
-        for (step, object) in conflicts {
-            self.object(step, object, false).await;
+        let mut before = usize::MAX;
+        while !self.conflicts.is_empty() && self.conflicts.len() < before {
+            before = self.conflicts.len();
+            let mut conflicts = std::mem::take(&mut self.conflicts);
+            // Changes first: they are what gives values free.
+            conflicts.sort_by_key(|(step, ..)| std::cmp::Reverse(*step));
+            for (step, object, _) in conflicts {
+                self.object(step, object).await;
+            }
+        }
+        for (_, object, error) in std::mem::take(&mut self.conflicts) {
+            let answer = self.judge(Err(error)).await;
+            self.answer(object, &answer);
+        }
+    }
+
+    /// Deletes an object that is still what the plan was made for. Who is in a group does not decide whether it goes.
+    async fn delete(&self, step: Step, operation: &ApprovedOperation<'w>) -> Result<Wrote, ScimError> {
+        let (client, profile, endpoint) = (self.client, self.profile, step.endpoint());
+        let id = step.target_id(operation);
+        let path = [endpoint, id];
+        if let Some(user) = operation.target_user() {
+            let unchanged = |object: &_| read::is_still_user(object, &profile.user, user);
+            write::delete(client, profile, &path, self.version(endpoint, id, user.version()), &unchanged).await
+        } else {
+            let group = operation.target_group();
+            let unchanged = |object: &_| group.is_some_and(|group| read::is_still_group(object, profile, group));
+            let planned = group.map_or("", |group| group.version());
+            write::delete(client, profile, &path, self.version(endpoint, id, planned), &unchanged).await
+        }
+    }
+
+    /// The version that an object has by what is known: what this run made of it, or else what the plan saw.
+    pub(super) fn version<'v>(&'v self, endpoint: &'static str, id: &str, planned: &'v str) -> &'v str {
+        self.versions.get(&(endpoint, id.to_owned())).map_or(planned, String::as_str)
+    }
+
+    /// Notes the version that an object has now.
+    pub(super) fn has_version(&mut self, endpoint: &'static str, id: &str, version: String) {
+        if self.profile.etag {
+            self.versions.insert((endpoint, id.to_owned()), version);
         }
     }
 
@@ -247,9 +303,11 @@ impl<'w> Sending<'_, 'w> {
         }
     }
 
-    async fn edit(&self, step: Step, object: &Object<'w>) -> (Result<Wrote, ScimError>, String) {
+    async fn edit(&self, step: Step, object: &[ApprovedOperation<'w>]) -> (Result<Written, ScimError>, String) {
         let (client, profile) = (self.client, self.profile);
-        let Some(first) = object.first() else { return (Ok(Wrote::Same), String::new()) };
+        let Some(first) = object.first() else {
+            return (Ok(Written { wrote: Wrote::Same, version: String::new() }), String::new());
+        };
         let id = step.target_id(first);
         let path = [step.endpoint(), id];
         let result = if step == Step::EditGroups {
@@ -268,29 +326,40 @@ impl<'w> Sending<'_, 'w> {
     }
 
     /// Turns a result into an answer, and ends the run when it shows that everything else would fail as well.
-    pub(super) fn judge(&mut self, result: Result<Answer, ScimError>) -> Answer {
+    pub(super) async fn judge(&mut self, result: Result<Answer, ScimError>) -> Answer {
         let error = match result {
             Ok(answer) => {
-                self.failures = 0;
+                (self.failures, self.unanswered) = (0, 0);
                 return answer;
             }
             Err(error) => error,
         };
-        self.failures = if error.is_general() { self.failures + 1 } else { 0 };
-        let for_all = matches!(error, ScimError::Unauthorized { .. } | ScimError::RateLimited { .. });
-        if for_all || self.failures >= FAILURES_IN_A_ROW {
-            self.ended = Some(error.reason());
-        }
-        match (&error, error.refusal()) {
-            (ScimError::Stopped { .. } | ScimError::RateLimited { .. }, _) => {
-                Answer::NotSent { reason: error.reason() }
-            }
-            (_, Some(404)) => Answer::Failed {
+        self.heed(&error).await;
+        match &error {
+            ScimError::Stopped { .. } | ScimError::RateLimited { .. } => Answer::NotSent { reason: error.reason() },
+            _ if error.refusal() == Some(404) => Answer::Failed {
                 reason: "TargetObjectGone",
                 message: "the service no longer has it; the next run plans it anew".to_owned(),
             },
-            (_, Some(409)) => Answer::Failed { reason: "TargetConflict", message: error.to_string() },
+            _ if error.is_conflict() => Answer::Failed { reason: "TargetConflict", message: error.to_string() },
             _ => Answer::Failed { reason: error.reason(), message: error.to_string() },
+        }
+    }
+
+    /// Looks whether a failure is one of everything.
+    async fn heed(&mut self, error: &ScimError) {
+        self.asked_to_wait = self.asked_to_wait.max(error.asked_to_wait());
+        self.failures = if error.is_general() { self.failures + 1 } else { 0 };
+        self.unanswered = if error.is_unanswered() { self.unanswered + 1 } else { 0 };
+        let for_all = matches!(error, ScimError::Unauthorized { .. } | ScimError::RateLimited { .. });
+        if for_all || self.unanswered >= UNANSWERED_IN_A_ROW {
+            self.ended = Some(error.reason());
+        } else if error.is_unanswered() || self.failures >= FAILURES_IN_A_ROW {
+            self.failures = 0;
+            if let Err(error) = self.client.send(&Call::get("discover", &["ServiceProviderConfig"])).await {
+                self.asked_to_wait = self.asked_to_wait.max(error.asked_to_wait());
+                self.ended = Some(error.reason());
+            }
         }
     }
 
@@ -302,10 +371,6 @@ impl<'w> Sending<'_, 'w> {
             self.outcomes.push(outcome);
         }
     }
-}
-
-fn is_conflict<T>(result: &Result<T, ScimError>) -> bool {
-    matches!(result, Err(error) if error.refusal() == Some(409))
 }
 
 pub(super) fn answer(wrote: Wrote, target_id: Option<String>) -> Answer {
