@@ -91,6 +91,11 @@ pub struct SideStatus {
     /// How long it took, such as `1.9s`.
     #[schemars(length(max = 32))]
     pub duration: String,
+    /// Name of the `DirectorySync` whose read this was: this one, or another of the namespace with the same source and
+    /// mapping, as `spec.source.freshness` allows. Only said of the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub read_by: Option<String>,
 }
 
 /// A plan in short. The whole plan is in `DirectorySyncPlan` objects.

@@ -25,6 +25,7 @@ fn the_example_is_accepted_and_its_defaults_are_filled_in() {
     assert_eq!((ldap.page_size, ldap.users[0].scope), (1000, LdapScope::Subtree));
     assert_eq!(sync.spec.limits.memberships.removals.percent, Some(10), "a limit that is left out keeps its default");
     assert_eq!(sync.spec.limits.users.removals.max, Some(20));
+    assert_eq!(sync.spec.source.freshness, "60s");
     assert!(!sync.spec.apply);
 }
 
@@ -118,6 +119,7 @@ fn a_value_out_of_bounds_is_refused_where_it_stands() {
         (json!({ "apply": "yes" }), "spec.apply: must be of type boolean"),
         (json!({ "schedule": { "cron": "hourly" } }), "spec.schedule.cron: must"),
         (json!({ "removal": { "deleteAfter": "30d" } }), "spec.removal.deleteAfter: write a duration"),
+        (json!({ "source": { "freshness": "a minute" } }), "spec.source.freshness: write a duration"),
         (
             json!({ "mapping": { "user": { "attributes": [
                 { "name": "title", "value": "a" }, { "name": "title", "value": "b" }

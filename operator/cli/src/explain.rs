@@ -17,6 +17,7 @@ use directory_sync_core::plan::explain::{Explanation, Subject as Row, explain as
 use directory_sync_core::plan::{plan as compare, render};
 use directory_sync_sources::{Sighting, Source};
 use jiff::Timestamp;
+use kube::ResourceExt as _;
 use serde::Serialize;
 
 use crate::arguments::{ExplainArguments, TextFormat};
@@ -63,11 +64,11 @@ pub async fn explain(arguments: &ExplainArguments) -> Result<ExitCode> {
     let connection = subject.connection(&subject.places(&arguments.place, &manifests)).await?;
     rules.password_key.clone_from(&connection.password_key);
     let state = subject.state().await?;
-    let world = read::both(&connection).await.map_err(unread)?;
+    let world = read::alone(&connection, &subject.sync.name_any()).await.map_err(unread)?;
     mapped::check(spec, &world.source)?;
     let now = Timestamp::now();
     let plan = compare(&world.source, &world.target, &rules, &world.capabilities, &state, now);
-    let plan = removals(plan, connection.source.as_ref(), &world).await;
+    let plan = removals(plan, &world).await;
     let judgement = judge(plan, &rules, &state, None, now);
     let sightings = connection.source.find(&arguments.who).await;
     let mut sightings = sightings.map_err(|error| unread(ReconcileError::Source(error)))?;

@@ -3,7 +3,7 @@
 //!
 //! [`reconcile`] is one run in six steps. Around it: [`operator`] watches the kinds and decides with [`due`] when a
 //! run is due; [`store`] keeps plans, state and approvals; [`connect`] turns a spec and its Secrets into a source and
-//! a target.
+//! a target; [`shared_reads`] lets resources with one source use one read.
 
 pub mod backoff;
 pub mod cluster;
@@ -18,5 +18,6 @@ pub mod reasons;
 pub mod reconcile;
 pub mod schedule;
 pub mod server;
+pub mod shared_reads;
 pub mod status;
 pub mod store;

@@ -17,8 +17,8 @@ use std::marker::PhantomData;
 /// Which side of a synchronisation a read is of. Keeps a target from being planned as a source.
 pub trait Side: sealed::Sealed + Send + Sync + std::fmt::Debug + 'static {}
 
-/// The directory whose people are the truth.
-#[derive(Debug)]
+/// The directory whose people are the truth. What was read of it may serve several targets.
+#[derive(Debug, Clone, Copy)]
 pub struct SourceSide;
 
 /// The service that is brought into line.
@@ -43,8 +43,9 @@ mod sealed {
 
 /// A snapshot that is known to be whole: every section was read to the end that the server announced.
 ///
-/// There is no other way to make one than [`Read::finish`].
-#[derive(Debug)]
+/// There is no other way to make one than [`Read::finish`]. A read of a source can be cloned for a further target: the
+/// clone shares the columns, and only what [`CompleteRead::settle_nesting`] replaces is held twice.
+#[derive(Debug, Clone)]
 pub struct CompleteRead<S: Side> {
     snapshot: Snapshot,
     warnings: Warnings,

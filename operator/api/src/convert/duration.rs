@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, fmt::friendly::SpanParser};
 
 use super::ConvertError;
+use crate::source::SourceSpec;
 
 /// The duration that the field at `path` names; zero is allowed, as for a jitter.
 ///
@@ -26,6 +27,14 @@ pub fn positive_duration(path: &str, text: &str) -> Result<SignedDuration, Conve
         return Err(ConvertError::NoTime { path: path.to_owned(), text: text.to_owned() });
     }
     Ok(duration)
+}
+
+/// How old a read of another resource may be for this one to use it; zero: it shares nothing.
+///
+/// # Errors
+/// If the text is no duration, or a negative one.
+pub fn freshness(spec: &SourceSpec) -> Result<SignedDuration, ConvertError> {
+    duration("spec.source.freshness", &spec.freshness)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod rules;
 
 use directory_sync_core::disposition::{Classified, Disposition};
 
-pub use duration::{duration, positive_duration};
+pub use duration::{duration, freshness, positive_duration};
 pub use mapping::mapping;
 pub use principals::{Principals, principals};
 pub use rules::{limits, rules};

@@ -16,6 +16,7 @@ use directory_sync_core::plan::{plan as compare, render};
 use directory_sync_core::rules::{Removal, Rules};
 use directory_sync_core::state::State;
 use jiff::Timestamp;
+use kube::ResourceExt as _;
 
 use crate::arguments::{PlanArguments, PlanFormat};
 use crate::manifest::Manifests;
@@ -58,11 +59,11 @@ pub async fn plan(arguments: &PlanArguments) -> Result<Verdict> {
     rules.password_key.clone_from(&connection.password_key);
     let state = subject.state().await?;
 
-    let world = read::both(&connection).await.map_err(unread)?;
+    let world = read::alone(&connection, &subject.sync.name_any()).await.map_err(unread)?;
     mapped::check(spec, &world.source)?;
     let now = Timestamp::now();
     let plan = compare(&world.source, &world.target, &rules, &world.capabilities, &state, now);
-    let plan = removals(plan, connection.source.as_ref(), &world).await;
+    let plan = removals(plan, &world).await;
     let judgement = judge(plan, &rules, &state, None, now);
 
     say_what_is_missing(&rules, &state, subject.cluster.is_some());

@@ -17,11 +17,16 @@ use directory_sync_targets::{RequestObserver, Target};
 use error::Place;
 use secrecy::{ExposeSecret, SecretSlice};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Both sides of a resource, ready to be read.
 pub struct Connection {
     /// Where people come from.
-    pub source: Box<dyn Source>,
+    pub source: Arc<dyn Source>,
+    /// The versions of what the source refers to.
+    pub source_versions: Versions,
+    /// How old a read of another resource may be; zero: none is shared.
+    pub freshness: Duration,
     /// What is brought into line.
     pub target: Box<dyn Target>,
     /// Under what passwords are remembered, where the mapping names a key.
@@ -37,14 +42,18 @@ pub async fn connect(
     observer: Arc<dyn RequestObserver>,
 ) -> Result<Connection, ConnectError> {
     let attributes = convert::mapping(spec)?.0.managed_attributes().map(str::to_owned).collect();
-    let source = source(spec, references, versions).await?;
+    let freshness = convert::freshness(&spec.source)?.unsigned_abs();
+    let mut source_versions = Versions::default();
+    let source = source(spec, references, &mut source_versions).await;
+    versions.extend(&source_versions);
+    let source = source?.into();
     let mut lookup = Lookup { references, versions };
     let target = match &spec.target.scim {
         Some(scim) => scim::target(scim, attributes, &mut lookup, observer).await?,
         None => return Err(ConnectError::Missing { path: "spec.target", what: "scim" }),
     };
     let password_key = password_key(spec, &mut lookup).await?;
-    Ok(Connection { source, target, password_key })
+    Ok(Connection { source, source_versions, freshness, target, password_key })
 }
 
 /// The key of the fingerprints of passwords.

@@ -76,6 +76,11 @@ impl Versions {
         self.0.insert((kind, name.to_owned()), version);
     }
 
+    /// Notes what others noted.
+    pub fn extend(&mut self, others: &Self) {
+        self.0.extend(others.0.iter().map(|(reference, version)| (reference.clone(), version.clone())));
+    }
+
     /// What was looked at.
     pub fn names(&self) -> impl Iterator<Item = (Kind, &str)> {
         self.0.keys().map(|(kind, name)| (*kind, name.as_str()))

@@ -102,7 +102,17 @@ async fn a_complete_spec_leads_to_both_sides() {
     let mut versions = Versions::default();
     let connection = connect(&spec(), &complete(), &mut versions, Arc::new(Unobserved)).await.unwrap();
     assert_eq!((connection.source.kind(), connection.target.kind()), ("ldap", "scim"));
-    assert_ne!(versions, Versions::default(), "the versions of the Secrets are noted");
+    let names = |versions: &Versions| versions.names().map(|(_, name)| name.to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(&versions), ["ldap-reader", "scim-token"], "the versions of the Secrets are noted");
+    assert_eq!(names(&connection.source_versions), ["ldap-reader"], "those of the source apart as well");
+}
+
+#[tokio::test]
+async fn a_freshness_that_is_no_duration_is_named_with_its_field() {
+    let mut spec = spec();
+    spec.source.freshness = "soon".to_owned();
+    let error = refused(&spec, &complete()).await;
+    assert!(error.to_string().starts_with("spec.source.freshness: \"soon\" is no duration"), "{error}");
 }
 
 #[tokio::test]

@@ -48,6 +48,7 @@ pub struct Metrics {
     source_entries: IntGaugeVec,
     target_entries: IntGaugeVec,
     source_duration: HistogramVec,
+    shared_reads: IntCounterVec,
     target_duration: HistogramVec,
     last_success: GaugeVec,
     operations: IntCounterVec,
@@ -128,6 +129,7 @@ impl Metrics {
             source_entries: gauge(&table::SOURCE_ENTRIES)?,
             target_entries: gauge(&table::TARGET_ENTRIES)?,
             source_duration: histogram(&table::SOURCE_DURATION)?,
+            shared_reads: counter(&table::SHARED_READS)?,
             target_duration: histogram(&table::TARGET_DURATION)?,
             last_success: time(&table::LAST_SUCCESS)?,
             operations: counter(&table::OPERATIONS)?,
@@ -179,10 +181,19 @@ impl Metrics {
         self.in_backoff.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// Both sides were read whole.
-    pub fn read(&self, source: &str, source_took: Duration, target: &str, target_took: Duration) {
-        self.source_duration.with_label_values(&[source]).observe(source_took.as_secs_f64());
-        self.target_duration.with_label_values(&[target]).observe(target_took.as_secs_f64());
+    /// A source was read whole, for however many resources.
+    pub fn source_read(&self, source: &str, took: Duration) {
+        self.source_duration.with_label_values(&[source]).observe(took.as_secs_f64());
+    }
+
+    /// A run uses the read of another resource.
+    pub fn shared(&self, source: &str) {
+        self.shared_reads.with_label_values(&[source]).inc();
+    }
+
+    /// A target was read whole.
+    pub fn target_read(&self, target: &str, took: Duration) {
+        self.target_duration.with_label_values(&[target]).observe(took.as_secs_f64());
     }
 
     /// A plan was judged.
@@ -353,7 +364,9 @@ mod tests {
         metrics.kube_request_duration.with_label_values(&["GET"]).observe(0.1);
         metrics.run(Ended::Succeeded, Duration::from_secs(1));
         metrics.failed("SourceUnavailable", true);
-        metrics.read("ldap", Duration::from_secs(1), "scim", Duration::from_secs(2));
+        metrics.source_read("ldap", Duration::from_secs(1));
+        metrics.shared("ldap");
+        metrics.target_read("scim", Duration::from_secs(2));
         metrics.operations.with_label_values(&["scim", "CreateUser", "Succeeded"]).inc();
         metrics.request("scim", "read", "200", Duration::from_secs(1));
         metrics.rate_limited("scim");

@@ -71,11 +71,15 @@ table! {
         "Runs in which a limit on removals (LimitExceeded) or a guard against a source that lost people \
          (SourceShrunk) or values (ValuesVanished) held changes back.";
     SOURCE_ENTRIES: "gauge", "directorysync_source_entries", ["namespace", "name", "kind"],
-        "People, groups and memberships that the last good read of the source found.";
+        "People, groups and memberships that the last good read of the source found; a read that several \
+         resources use is told of each.";
     TARGET_ENTRIES: "gauge", "directorysync_target_entries", ["namespace", "name", "kind"],
         "People, groups and memberships that the last good read of the target found.";
     SOURCE_DURATION: "histogram", "directorysync_source_fetch_duration_seconds", ["source"],
-        "How long whole reads of sources took.";
+        "How long whole reads of sources took; a read that several resources use counts once.";
+    SHARED_READS: "counter", "directorysync_source_reads_shared_total", ["source"],
+        "Runs that used the read of another resource with the same source and mapping instead of reading the source \
+         themselves.";
     TARGET_DURATION: "histogram", "directorysync_target_fetch_duration_seconds", ["target"],
         "How long whole reads of targets took.";
     LAST_SUCCESS: "gauge", "directorysync_last_success_timestamp_seconds", ["namespace", "name"],

@@ -4,7 +4,7 @@ use super::pass::{Look, until};
 use crate::backoff::{Attempt, Standing, later};
 use crate::connect::Versions;
 use crate::metrics::Ended;
-use crate::reconcile::{Done, ReconcileError, Run, contained, report};
+use crate::reconcile::{Asked, Common, Done, ReconcileError, Run, contained, report};
 use crate::schedule::{Schedule, ScheduleError};
 use crate::{events::Tidings, status};
 use directory_sync_api::conditions::{Cause, Outcome, READY, find, superseded};
@@ -16,6 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use std::time::Duration;
+use tokio::time::Instant as Moment;
 
 /// A run that is due.
 pub(super) struct Attempting {
@@ -25,6 +26,8 @@ pub(super) struct Attempting {
     pub(super) schedule: Result<Schedule, ScheduleError>,
     /// The request by annotation that is acted upon.
     pub(super) handled: Option<String>,
+    /// When that request, or an approval that waits, was seen, if there is one.
+    pub(super) asked: Option<Moment>,
 }
 
 /// What a run came to.
@@ -39,13 +42,15 @@ struct Conclusion {
 impl Look<'_> {
     /// Makes a run, and says what came of it.
     pub(super) async fn run(&self, sync: Box<DirectorySync>, due: Attempting) -> Result<Action, ReconcileError> {
-        let Attempting { mut attempt, schedule, handled } = due;
+        let Attempting { mut attempt, schedule, handled, asked } = due;
         let context = self.context;
         let sync = self.progressing(sync, attempt.started).await?;
         let mut versions = Versions::default();
-        let run = Run::new(&sync, context.client.clone(), context.metrics.clone(), context.stop.clone());
+        let asked = Asked { approvals: attempt.approvals.clone(), seen: asked };
+        let run = Run::new(&sync, asked, context.client.clone(), context.metrics.clone(), context.stop.clone());
+        let common = Common { exclusive: &context.exclusive, shared_reads: &context.shared_reads };
         let result = match &schedule {
-            Ok(_) => contained(Box::pin(run.perform(&mut versions, &context.exclusive))).await,
+            Ok(_) => contained(Box::pin(run.perform(&mut versions, common))).await,
             Err(error) => Err(error.clone().into()),
         };
         let conclusion = match result {

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod pass;
+mod siblings;
 mod undecodable;
 
 use crate::backoff::{Attempts, Pauses};
@@ -11,6 +12,7 @@ use crate::exclusive::Exclusive;
 use crate::health::{BEAT, Health};
 use crate::metrics::Metrics;
 use crate::server;
+use crate::shared_reads::SharedReads;
 use crate::status::Unwritten;
 use directory_sync_api::{DirectorySync, DirectorySyncApproval, DirectorySyncPlan, DirectorySyncState};
 use futures::StreamExt;
@@ -18,9 +20,10 @@ use futures::stream::BoxStream;
 use kube::api::ListParams;
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::controller::{Config, Controller};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
+use siblings::Known;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -33,6 +36,9 @@ const LOOKS: usize = 64;
 
 /// Runs at the same time. Each holds two directories in memory.
 const RUNS: usize = 4;
+
+/// Reads that are kept at the same time for further resources, beside those that runs hold.
+const KEPT_READS: usize = 4;
 
 /// A resource as it is stored, whether or not this version understands it.
 type Guarded = DeserializeGuard<DirectorySync>;
@@ -85,6 +91,7 @@ struct Context {
     unwritten: Unwritten,
     looks: Arc<Semaphore>,
     exclusive: Exclusive,
+    shared_reads: SharedReads,
     pauses: Pauses,
     stop: CancellationToken,
 }
@@ -137,8 +144,11 @@ async fn watch(
         check::<DirectorySyncPlan>(&client, *scope).await?;
         check::<DirectorySyncState>(&client, *scope).await?;
     }
+    let controllers: Vec<_> = scopes.iter().map(|scope| controller(*scope, &client, &stop)).collect();
+    let stores: Vec<_> = controllers.iter().map(Controller::store).collect();
     let context = Arc::new(Context {
         client: client.clone(),
+        shared_reads: SharedReads::new(Known(stores.clone()), Arc::clone(&metrics), KEPT_READS),
         metrics,
         events: Events::new(client),
         attempts: Attempts::default(),
@@ -148,7 +158,7 @@ async fn watch(
         pauses: config.pauses,
         stop: stop.clone(),
     });
-    let (stores, controllers): (Vec<_>, Vec<_>) = scopes.iter().map(|scope| controller(*scope, &context)).unzip();
+    let looks = controllers.into_iter().map(|controller| looks(controller, &context));
     let ready = async {
         for store in &stores {
             // It fails only if the watch has ended, which is told below.
@@ -160,7 +170,7 @@ async fn watch(
     };
     // The beats come from the task that watches the resources and starts looks, so that they stop when it hangs.
     let mut beats = tokio::time::interval(BEAT);
-    let mut looks = futures::stream::select_all(controllers);
+    let mut looks = futures::stream::select_all(looks);
     let work = async {
         loop {
             tokio::select! {
@@ -190,26 +200,29 @@ where
     }
 }
 
-/// The resources that are known in a scope, and a stream that looks at each of them whenever that may be due.
-fn controller(scope: Option<&str>, context: &Arc<Context>) -> (Store<Guarded>, BoxStream<'static, ()>) {
-    let approvals: Api<DirectorySyncApproval> = scoped(&context.client, scope);
-    let controller = Controller::new(scoped::<Guarded>(&context.client, scope), watcher::Config::default());
-    let store = controller.store();
-    let looks = controller
+/// What watches the resources of a scope, and what makes a look at them due.
+fn controller(scope: Option<&str>, client: &Client, stop: &CancellationToken) -> Controller<Guarded> {
+    let approvals: Api<DirectorySyncApproval> = scoped(client, scope);
+    Controller::new(scoped::<Guarded>(client, scope), watcher::Config::default())
         .watches(approvals, watcher::Config::default(), |approval: DirectorySyncApproval| {
             let namespace = approval.namespace().unwrap_or_default();
             [ObjectRef::new(&approval.spec.sync).within(&namespace)]
         })
         // Unbounded here: looks are bounded by their slots.
         .with_config(Config::default().concurrency(0))
-        .graceful_shutdown_on(context.stop.clone().cancelled_owned())
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+}
+
+/// A stream that looks at each resource whenever that may be due.
+fn looks(controller: Controller<Guarded>, context: &Arc<Context>) -> BoxStream<'static, ()> {
+    controller
         .run(pass::pass, pass::after_error, Arc::clone(context))
         .map(|result| {
             if let Err(error) = result {
                 tracing::warn!(%error, "a resource could not be looked at");
             }
-        });
-    (store, looks.boxed())
+        })
+        .boxed()
 }
 
 fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>

@@ -21,6 +21,7 @@ use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Never sleeps longer than this before it looks at the clock again.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
@@ -41,6 +42,7 @@ pub(super) async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<
     let Some(current) = current.filter(|current| current.meta().deletion_timestamp.is_none()) else {
         let uid = object.uid().unwrap_or_default();
         context.attempts.forget(&uid);
+        context.shared_reads.forget(&uid);
         context.unwritten.forget(&uid);
         context.metrics.forget(&namespace, &name);
         context.metrics.in_backoff(context.attempts.failing());
@@ -139,7 +141,10 @@ impl Look<'_> {
             }
         };
         tracing::info!(namespace = self.namespace, name = sync.name_any(), cause, "a run begins");
-        let handled = unseen(&sight).or(sight.handled).map(str::to_owned);
+        let request = unseen(&sight);
+        // Whoever asks, or approves, wants what is so now and not what somebody read before.
+        let asked = (request.is_some() || !approvals.is_empty()).then(Instant::now);
+        let handled = request.or(sight.handled).map(str::to_owned);
         let attempt = Attempt {
             generation: sight.generation,
             requested: requested.iter().cloned().collect(),
@@ -148,7 +153,7 @@ impl Look<'_> {
             standing: attempt.map_or(Standing::Good, |attempt| attempt.standing),
         };
         drop(slot);
-        Box::pin(self.run(sync, Attempting { attempt, schedule, handled })).await
+        Box::pin(self.run(sync, Attempting { attempt, schedule, handled, asked })).await
     }
 
     /// Writes the status if it says anything new, and tells of what changed. A status that cannot be written now is

@@ -4,6 +4,7 @@ use crate::cluster::ClusterError;
 use crate::connect::ConnectError;
 use crate::reconcile::mapped::MapsNobody;
 use crate::schedule::ScheduleError;
+use crate::shared_reads::ReadFailure;
 use crate::store::StoreError;
 use directory_sync_api::conditions::{Cause, Health};
 use directory_sync_api::convert::ConvertError;
@@ -87,6 +88,15 @@ impl ReconcileError {
                 (Health::Unchanged, Health::Unhealthy(cause.clone()))
             }
             _ => (Health::Unchanged, Health::Unchanged),
+        }
+    }
+}
+
+impl From<ReadFailure> for ReconcileError {
+    fn from(failure: ReadFailure) -> Self {
+        match failure {
+            ReadFailure::Panicked => Self::Panicked,
+            failure @ ReadFailure::Source(_) => Self::Source(failure.into()),
         }
     }
 }

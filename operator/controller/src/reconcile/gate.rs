@@ -1,7 +1,8 @@
 //! Which approval a plan is judged by, and what became of it.
 //!
-//! Of several that wait, one that names the current plan comes first, then the newest. Those whose time is over are
-//! said to be so, whichever is chosen. One approval is judged per run; if that settles it and others still wait, the
+//! Only those count that were there when the run became due, so that everything was read after the approval. Of several
+//! that wait, one that names the current plan comes first, then the newest. Those whose time is over are said to be so,
+//! whichever is chosen. One approval is judged per run; if that settles it and others still wait, the
 //! next run follows at once and judges the next one.
 
 use super::{ReconcileError, Run};
@@ -34,6 +35,8 @@ pub async fn approvals(run: &Run<'_>, plan: &ConfirmedPlan<'_>) -> Result<Approv
     let (expired, mut waiting): (Vec<_>, Vec<_>) = pending.partition(|(_, judged)| run.now >= judged.expires_at);
     let awaited = waiting.iter().map(|(approval, _)| approval.spec.plan.clone()).collect();
     let expired = expired.into_iter().map(|(approval, _)| approval).collect();
+    // What came during the run makes the next one due at once.
+    waiting.retain(|(approval, _)| approval.uid().is_some_and(|uid| run.asked.approvals.contains(&uid)));
     let chosen = position(waiting.iter().map(|(_, judged)| judged), plan);
     let mut chosen = chosen.map(|position| waiting.swap_remove(position));
     if let Some((approval, judged)) = &mut chosen {

@@ -15,6 +15,7 @@ use crate::connect::{KubernetesReferences, Versions, connect, target_identity};
 use crate::events::News;
 use crate::exclusive::Exclusive;
 use crate::metrics::Metrics;
+use crate::shared_reads::{SharedReads, Wanted};
 use crate::store::{Approvals, Plans, States};
 use directory_sync_api::{DirectorySync, DirectorySyncStatus, convert};
 use directory_sync_core::gate::judge;
@@ -23,8 +24,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Client, ResourceExt};
 use report::Report;
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+use tokio::time::Instant as Moment;
 use tokio_util::sync::CancellationToken;
 
 /// How often it is looked whether the resource was changed, suspended or deleted while a run reads or sends.
@@ -46,12 +49,32 @@ pub struct Done {
     pub pause: Option<Duration>,
 }
 
+/// What people asked for that makes a run one that has to look anew.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// UIDs of the approvals that were there when the run became due; the run may use these and no others.
+    pub approvals: BTreeSet<String>,
+    /// When it was seen that somebody asked for the run or approved something, if somebody did: the source is read after
+    /// that.
+    pub seen: Option<Moment>,
+}
+
+/// What all runs share.
+pub struct Common<'r> {
+    /// Who may run.
+    pub exclusive: &'r Exclusive,
+    /// What was read of sources.
+    pub shared_reads: &'r SharedReads,
+}
+
 /// One run of one resource, and what it works with.
 pub struct Run<'r> {
     /// The resource as it was read when the run began.
     pub sync: &'r DirectorySync,
     /// When it began.
     pub now: Timestamp,
+    /// What people asked for.
+    pub asked: Asked,
     /// Cancelled when the operator is to end.
     pub stop: CancellationToken,
     /// What is measured.
@@ -70,11 +93,18 @@ pub struct Run<'r> {
 
 impl<'r> Run<'r> {
     /// A run that begins now.
-    pub fn new(sync: &'r DirectorySync, client: Client, metrics: Arc<Metrics>, stop: CancellationToken) -> Self {
+    pub fn new(
+        sync: &'r DirectorySync,
+        asked: Asked,
+        client: Client,
+        metrics: Arc<Metrics>,
+        stop: CancellationToken,
+    ) -> Self {
         let namespace = sync.namespace().unwrap_or_default();
         Self {
             sync,
             now: Timestamp::now(),
+            asked,
             stop,
             metrics,
             plans: Plans::new(client.clone(), &namespace),
@@ -93,14 +123,14 @@ impl<'r> Run<'r> {
 
     /// Goes through the six steps and gives the status that tells of them. `versions` become those of every Secret
     /// and `ConfigMap` that was looked at, also where the run fails.
-    pub async fn perform(&self, versions: &mut Versions, exclusive: &Exclusive) -> Result<Done, ReconcileError> {
+    pub async fn perform(&self, versions: &mut Versions, common: Common<'_>) -> Result<Done, ReconcileError> {
         let spec = &self.sync.spec;
         let mut rules = convert::rules(spec, convert::principals(spec)?)?;
         let references = KubernetesReferences::new(self.client.clone(), &self.namespace);
         let connection = connect(spec, &references, versions, self.metrics.clone()).await?;
         rules.password_key.clone_from(&connection.password_key);
         let waiting = self.metrics.waiting();
-        let _turn = self.unless_unwanted(LOOK_WHILE_WAITING, exclusive.turn(&target_identity(spec))).await?;
+        let _turn = self.unless_unwanted(LOOK_WHILE_WAITING, common.exclusive.turn(&target_identity(spec))).await?;
         drop(waiting);
         let _active = self.metrics.begin(self.sync);
         let _ = self.begun.set(Instant::now());
@@ -108,14 +138,19 @@ impl<'r> Run<'r> {
         self.unchanged().await?;
 
         let remembered = self.states.load(self.sync).await?;
-        let world = self.unless_unwanted(LOOK_EVERY, read::both(&connection)).await??;
-        let (source, target) = (connection.source.kind(), connection.target.kind());
-        self.metrics.read(source, world.source_took, target, world.target_took);
+        let wanted = Wanted {
+            sync: self.sync,
+            versions: &connection.source_versions,
+            freshness: connection.freshness,
+            after: self.asked.seen,
+        };
+        let source = common.shared_reads.read(wanted, Arc::clone(&connection.source));
+        let world = self.unless_unwanted(LOOK_EVERY, read::both(&connection, source)).await??;
+        self.metrics.target_read(connection.target.kind(), world.target_took);
         mapped::check(spec, &world.source)?;
         let state = &remembered.state;
         let plan = plan(&world.source, &world.target, &rules, &world.capabilities, state, self.now);
-        let confirming = confirm::removals(plan, connection.source.as_ref(), &world);
-        let plan = self.unless_unwanted(LOOK_EVERY, confirming).await?;
+        let plan = self.unless_unwanted(LOOK_EVERY, confirm::removals(plan, &world)).await?;
         let approving = gate::approvals(self, &plan).await?;
         let mut judgement = judge(plan, &rules, state, approving.chosen.as_ref().map(|(_, judged)| judged), self.now);
         let stored = self.plans.store(self.sync, &judgement, &rules, &approving.awaited).await?;

@@ -62,8 +62,9 @@ impl Report<'_> {
             memberships: number(counts.source.memberships),
             managed_users: None,
             managed_groups: None,
-            read_at: at.clone(),
+            read_at: Time(self.world.source_read_at),
             duration: seconds(self.world.source_took),
+            read_by: Some(self.world.source_read_by.clone()),
         };
         let target = SideStatus {
             users: number(counts.target.users),
@@ -71,8 +72,9 @@ impl Report<'_> {
             memberships: number(counts.target.memberships),
             managed_users: Some(number(counts.managed.users)),
             managed_groups: Some(number(counts.managed.groups)),
-            read_at: at.clone(),
+            read_at: Time(self.world.target_read_at),
             duration: seconds(self.world.target_took),
+            read_by: None,
         };
         DirectorySyncStatus {
             observed_generation: generation,

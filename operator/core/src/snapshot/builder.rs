@@ -1,11 +1,12 @@
 //! Filling the columns.
 
 use super::{
-    ColumnFull, GroupColumns, GroupRecord, Member, MemberKind, Reference, ReferenceIndex, Referencer, References,
-    Skipped, Snapshot, UserColumns, UserRecord,
+    ColumnFull, GroupColumns, GroupRecord, Member, MemberKind, Memberships, Reference, ReferenceIndex, Referencer,
+    References, Skipped, Snapshot, UserColumns, UserRecord,
 };
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 /// Row of a person in the snapshot being built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct GroupRow(pub(super) u32);
 pub struct SnapshotBuilder {
     users: UserColumns,
     groups: GroupColumns,
+    /// Whether the members of a group could not be read, by row.
+    members_unknown: Vec<bool>,
     references: ReferenceIndex,
     referencer: Referencer,
     skipped: Skipped,
@@ -101,8 +104,8 @@ impl SnapshotBuilder {
         columns.addresses.push(&record.address)?;
         columns.names.push(&record.name)?;
         columns.descriptions.push(&record.description)?;
-        columns.members_unknown.push(false);
         columns.unknown.set(row.0 as usize, record.unknown);
+        self.members_unknown.push(false);
         self.references.references.groups.push(reference);
         self.index(reference, Member::group(row));
         Ok(row)
@@ -120,7 +123,7 @@ impl SnapshotBuilder {
 
     /// Marks the members of a group as unknown: what is known of them is not the whole.
     pub fn members_unknown(&mut self, group: GroupRow) {
-        if let Some(unknown) = self.groups.members_unknown.get_mut(group.0 as usize) {
+        if let Some(unknown) = self.members_unknown.get_mut(group.0 as usize) {
             *unknown = true;
         }
     }
@@ -144,16 +147,16 @@ impl SnapshotBuilder {
             resolved.sort_unstable();
         }
         resolved.dedup();
-        self.groups.member_ends = vec![0; groups];
+        let mut ends = vec![0; groups];
         for &(group, _) in &resolved {
-            self.groups.member_ends[group as usize] += 1;
+            ends[group as usize] += 1;
         }
         let mut end = 0;
-        for count in &mut self.groups.member_ends {
+        for count in &mut ends {
             end += *count;
             *count = end;
         }
-        self.groups.members = resolved.iter().map(|&(_, member)| member).collect();
+        let members = resolved.iter().map(|&(_, member)| member).collect();
         drop(resolved);
         for column in [
             &mut self.users.ids,
@@ -170,12 +173,13 @@ impl SnapshotBuilder {
         self.users.family_names.shrink();
         self.users.org_units.shrink();
         Snapshot {
-            users: self.users,
-            groups: self.groups,
-            references,
+            users: Arc::new(self.users),
+            groups: Arc::new(self.groups),
+            memberships: Arc::new(Memberships { ends, members, unknown: self.members_unknown }),
+            references: Arc::new(references),
             referencer: self.referencer,
             skipped: self.skipped,
-            nested: super::nesting::Edges::default(),
+            nested: Arc::default(),
         }
     }
 

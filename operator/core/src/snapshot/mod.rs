@@ -3,6 +3,9 @@
 //! A directory is large and boring, so nothing here is an object per person: every field is one arena with an
 //! offset per row, repeated values are interned, and a membership is one integer. A [`User`] or [`Group`] is a row
 //! number with a reference to the columns.
+//!
+//! A clone shares the columns, so that one read can be planned from for several targets and is held once. What a plan
+//! may replace, the memberships, stands apart from the rest.
 
 mod builder;
 mod nesting;
@@ -18,18 +21,20 @@ pub use text::{ColumnFull, InternedColumn, Interner, ListColumn, TextColumn};
 use crate::capabilities::{Field, Fields};
 use crate::password::Password;
 use hashbrown::HashTable;
+use std::sync::Arc;
 
-/// People and groups of one directory, in columns.
-#[derive(Debug)]
+/// People and groups of one directory, in columns, which clones share.
+#[derive(Debug, Clone)]
 pub struct Snapshot {
-    users: UserColumns,
-    groups: GroupColumns,
+    users: Arc<UserColumns>,
+    groups: Arc<GroupColumns>,
+    memberships: Arc<Memberships>,
     /// Of people and groups, in a source only: nobody asks for those of a target once its members are rows.
-    references: References,
+    references: Arc<References>,
     referencer: Referencer,
     skipped: Skipped,
     /// Groups within groups, as they were before they were flattened.
-    nested: nesting::Edges,
+    nested: Arc<nesting::Edges>,
 }
 
 #[derive(Debug, Default)]
@@ -63,13 +68,19 @@ struct GroupColumns {
     addresses: TextColumn,
     names: TextColumn,
     descriptions: TextColumn,
-    /// Where the members of each group end in `members`.
-    member_ends: Vec<u32>,
-    members: Vec<Member>,
-    members_unknown: Vec<bool>,
     /// Members that are nobody in this snapshot, per group.
     unresolved: Vec<u32>,
     unknown: UnknownFields,
+}
+
+/// Who is in which group.
+#[derive(Debug, Default)]
+struct Memberships {
+    /// Where the members of each group end in `members`.
+    ends: Vec<u32>,
+    members: Vec<Member>,
+    /// Whether the members of a group could not be read.
+    unknown: Vec<bool>,
 }
 
 /// Which fields of which rows could not be told; as long as the last row that has any.
@@ -202,7 +213,7 @@ impl Snapshot {
         Counts {
             users: self.users.ids.len() as u64,
             groups: self.groups.ids.len() as u64,
-            memberships: self.groups.members.len() as u64,
+            memberships: self.memberships.members.len() as u64,
         }
     }
 
@@ -448,18 +459,18 @@ impl<'s> Group<'s> {
 
     /// Direct members, sorted, each once.
     pub fn members(self) -> &'s [Member] {
-        let columns = self.columns();
-        let end = columns.member_ends.get(self.row).copied().unwrap_or_default() as usize;
+        let memberships = &*self.snapshot.memberships;
+        let end = memberships.ends.get(self.row).copied().unwrap_or_default() as usize;
         let start = match self.row.checked_sub(1) {
             None => 0,
-            Some(before) => columns.member_ends.get(before).map_or(end, |&start| start as usize),
+            Some(before) => memberships.ends.get(before).map_or(end, |&start| start as usize),
         };
-        columns.members.get(start..end).unwrap_or_default()
+        memberships.members.get(start..end).unwrap_or_default()
     }
 
     /// Whether the members could not be read: they are unknown then, not empty.
     pub fn members_unknown(self) -> bool {
-        self.columns().members_unknown.get(self.row).copied().unwrap_or_default()
+        self.snapshot.memberships.unknown.get(self.row).copied().unwrap_or_default()
     }
 
     /// How many members were named that are nobody in this snapshot.

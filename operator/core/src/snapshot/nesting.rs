@@ -1,8 +1,9 @@
 //! Groups within groups: finding those that contain themselves, and making nested members direct ones for targets that
 //! know no nesting.
 
-use super::{Member, Snapshot};
+use super::{Member, Memberships, Snapshot};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// What became of the groups within groups of a snapshot.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,13 +25,15 @@ impl Snapshot {
 
     /// Makes everybody who is in a group through other groups a direct member of it, and takes the groups out of the
     /// groups. Groups that contain each other have the same people afterwards. A group of which a part is unknown is
-    /// unknown; so is one that would take the memberships over `cap`.
+    /// unknown; so is one that would take the memberships over `cap`. Clones keep the memberships as they were read, and
+    /// share everything else.
     pub(crate) fn flatten_groups(&mut self, cap: usize) -> Nesting {
         let edges = Edges::of(self);
         if edges.targets.is_empty() {
             return Nesting::default();
         }
         let mut people: Vec<Vec<Member>> = vec![Vec::new(); self.group_count()];
+        let mut unknown_members = self.memberships.unknown.clone();
         let mut nesting = Nesting { cyclic: Vec::new(), replaced: edges.targets.len() as u64 };
         let mut total = 0_usize;
         // A component comes after those that its groups contain, so their people are known by then.
@@ -39,14 +42,14 @@ impl Snapshot {
             let mut inner = HashSet::new();
             for &row in &component.rows {
                 let group = self.group(row);
-                unknown |= group.members_unknown();
+                unknown |= unknown_members.get(row) == Some(&true);
                 members.extend(group.members().iter().copied().filter(|member| !member.is_group()));
                 inner.extend(
                     edges.below(row).iter().map(|&row| row as usize).filter(|row| !component.rows.contains(row)),
                 );
             }
             for row in inner {
-                unknown |= self.group(row).members_unknown();
+                unknown |= unknown_members.get(row) == Some(&true);
                 members.extend(people.get(row).into_iter().flatten());
             }
             members.sort_unstable();
@@ -56,7 +59,7 @@ impl Snapshot {
                 (members, unknown) = (Vec::new(), true);
             }
             for &row in &component.rows {
-                if let Some(known) = self.groups.members_unknown.get_mut(row) {
+                if let Some(known) = unknown_members.get_mut(row) {
                     *known |= unknown;
                 }
                 if let Some(people) = people.get_mut(row) {
@@ -66,12 +69,15 @@ impl Snapshot {
             nesting.cyclic.extend(component.cyclic);
         }
         nesting.cyclic.sort_unstable();
-        self.groups.members = Vec::with_capacity(total.min(cap));
-        for (end, people) in self.groups.member_ends.iter_mut().zip(people) {
-            self.groups.members.extend(people);
-            *end = u32::try_from(self.groups.members.len()).unwrap_or(u32::MAX);
+        // Given back before the new ones take their room, unless a clone holds them.
+        self.memberships = Arc::default();
+        let (mut ends, mut members) = (Vec::with_capacity(people.len()), Vec::with_capacity(total.min(cap)));
+        for people in people {
+            members.extend(people);
+            ends.push(u32::try_from(members.len()).unwrap_or(u32::MAX));
         }
-        self.nested = edges;
+        self.memberships = Arc::new(Memberships { ends, members, unknown: unknown_members });
+        self.nested = Arc::new(edges);
         nesting
     }
 
@@ -171,6 +177,7 @@ mod tests {
     use crate::snapshot::{GroupRecord, Member, MemberKind, Snapshot, SnapshotBuilder, UserRecord};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+    use std::sync::Arc;
 
     /// Groups by what they contain: `u3` is a person, `g1` a group.
     fn snapshot(groups: &[&[&str]]) -> Snapshot {
@@ -238,6 +245,30 @@ mod tests {
         let mut snapshot = snapshot(&[&["u0", "u1"], &["g0", "u2"]]);
         snapshot.flatten_groups(4);
         assert!(!snapshot.group(0).members_unknown() && snapshot.group(1).members_unknown());
+    }
+
+    #[test]
+    fn a_clone_holds_no_column_twice_and_flattening_replaces_the_memberships_alone() {
+        let read = snapshot(&[&["u0", "g1"], &["u1"]]);
+        let (as_read, mut flattened) = (read.clone(), read.clone());
+        flattened.flatten_groups(100);
+        for clone in [&as_read, &flattened] {
+            assert!(Arc::ptr_eq(&clone.users, &read.users));
+            assert!(Arc::ptr_eq(&clone.groups, &read.groups));
+            assert!(Arc::ptr_eq(&clone.references, &read.references));
+        }
+        assert!(Arc::ptr_eq(&as_read.memberships, &read.memberships));
+        assert_eq!(people(&flattened, 0), [0, 1].into());
+        let kinds: Vec<bool> = read.group(0).members().iter().map(|member| member.is_group()).collect();
+        assert_eq!(kinds, [false, true], "what was read is as it was for the next target");
+    }
+
+    #[test]
+    fn where_nothing_is_nested_flattening_holds_nothing_twice() {
+        let read = snapshot(&[&["u0", "u1"], &["u1"]]);
+        let mut flattened = read.clone();
+        flattened.flatten_groups(100);
+        assert!(Arc::ptr_eq(&flattened.memberships, &read.memberships));
     }
 
     proptest! {
