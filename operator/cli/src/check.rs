@@ -56,7 +56,8 @@ pub async fn check(arguments: &CheckArguments) -> Result<ExitCode> {
         TextFormat::Json => output::print_json(&check)?,
     }
     mapped::check(spec, &read)?;
-    let is_clean = check.inspection.warnings.is_empty() && check.inspection.users.mapped > 0;
+    let is_clean = check.inspection.warnings.iter().all(|warning| warning.kind.is_information())
+        && check.inspection.users.mapped > 0;
     Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::from(WARNED) })
 }
 
@@ -102,7 +103,8 @@ fn in_words(check: &Check) -> String {
     for warning in &inspection.warnings {
         let samples = warning.samples.join(", ");
         let separator = if samples.is_empty() { "" } else { ": " };
-        let _ = writeln!(text, "Warning: {}{separator}{samples}.", warning.kind.explanation(warning.count));
+        let word = if warning.kind.is_information() { "Note" } else { "Warning" };
+        let _ = writeln!(text, "{word}: {}{separator}{samples}.", warning.kind.explanation(warning.count));
     }
     text
 }

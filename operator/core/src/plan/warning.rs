@@ -81,6 +81,11 @@ impl WarningKind {
         self.into()
     }
 
+    /// Whether it only says what is usual, so that there is nothing to be mended.
+    pub fn is_information(self) -> bool {
+        matches!(self, Self::OtherAddresses | Self::GroupPassesOn)
+    }
+
     /// What applies to so many objects, as one clause for people that begins with the count.
     pub fn explanation(self, count: u64) -> String {
         let (one, many) = self.clauses();
