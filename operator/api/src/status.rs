@@ -135,13 +135,13 @@ pub struct PlanStatus {
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanSummary {
-    /// People.
+    /// Changes to people.
     pub users: UserCounts,
-    /// Groups.
+    /// Changes to groups.
     pub groups: GroupCounts,
     /// People's further addresses.
     pub aliases: AddRemoveCounts,
-    /// Memberships.
+    /// Changes to memberships.
     pub memberships: AddRemoveCounts,
 }
 
@@ -149,7 +149,7 @@ pub struct PlanSummary {
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserCounts {
-    /// Created.
+    /// How many are created.
     pub create: i64,
     /// Taken over.
     pub adopt: i64,
@@ -160,9 +160,9 @@ pub struct UserCounts {
     pub moved: i64,
     /// Allowed to sign in again.
     pub restore: i64,
-    /// Suspended.
+    /// How many are suspended.
     pub suspend: i64,
-    /// Deleted.
+    /// How many are deleted.
     pub delete: i64,
 }
 
@@ -170,13 +170,13 @@ pub struct UserCounts {
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupCounts {
-    /// Created.
+    /// How many are created.
     pub create: i64,
     /// Taken over.
     pub adopt: i64,
     /// Changed in one or more fields.
     pub update: i64,
-    /// Deleted.
+    /// How many are deleted.
     pub delete: i64,
 }
 
@@ -184,9 +184,9 @@ pub struct GroupCounts {
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AddRemoveCounts {
-    /// Added.
+    /// How many are added.
     pub add: i64,
-    /// Removed.
+    /// How many are removed.
     pub remove: i64,
 }
 

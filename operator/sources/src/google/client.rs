@@ -170,7 +170,7 @@ pub(super) fn refusal(answer: &Answer, token: &Token) -> GoogleError {
             _ => answer.not_google(),
         };
     };
-    let reason = one_line(reason(error), token.secret());
+    let reason = one_line(name_of(error), token.secret());
     let detail = detail(error.get("message").and_then(Value::as_str).unwrap_or_default(), token.secret());
     match (status, reason.as_str()) {
         (429, _) => GoogleError::RateLimited { url, reason, wait },
@@ -197,7 +197,7 @@ fn is_absence(name: &str) -> bool {
 }
 
 /// Google's name for an error: in `errors`, in `details` on its newer surface, or else the canonical status.
-fn reason(error: &Map<String, Value>) -> &str {
+fn name_of(error: &Map<String, Value>) -> &str {
     let first = |list: &str| {
         let list = error.get(list)?.as_array()?;
         list.iter().find_map(|error| error.get("reason")?.as_str())
@@ -218,7 +218,7 @@ mod tests {
             (json!({ "status": "RESOURCE_EXHAUSTED" }), "RESOURCE_EXHAUSTED"),
             (json!({ "errors": "none" }), ""),
         ] {
-            assert_eq!(reason(error.as_object().unwrap()), name);
+            assert_eq!(name_of(error.as_object().unwrap()), name);
         }
     }
 }
