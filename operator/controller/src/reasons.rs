@@ -520,8 +520,9 @@ mod tests {
             }
             for mark in ["reason: \"", "Cause::new(\"", "Cause::new(\n", "Some(\"Stopped", "REASON: &str = \""] {
                 for rest in code.split(mark).skip(1) {
-                    let quoted = format!("\"{}", rest.trim_start().trim_start_matches('"'));
-                    given.extend(words(&quoted).next().map(str::to_owned));
+                    // The text that stands there, and none that comes after it.
+                    let text = rest.trim_start().trim_start_matches('"').split('"').next().unwrap_or_default();
+                    given.extend(words(&format!("\"{text}\"")).map(str::to_owned));
                 }
             }
         }
