@@ -4,7 +4,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
-#[allow(dead_code, reason = "what is read is only counted")]
 #[path = "../tests/google/mod.rs"]
 mod google;
 

@@ -41,7 +41,9 @@ pub enum Fault {
 
 /// Makes something else of the right answer.
 #[derive(Clone)]
-pub struct Damage(Arc<dyn Fn(&Value) -> Vec<u8> + Send + Sync>);
+pub struct Damage(Arc<Damaging>);
+
+type Damaging = dyn Fn(&Value) -> Vec<u8> + Send + Sync;
 
 impl Damage {
     /// Damage that is done so.

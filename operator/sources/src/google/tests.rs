@@ -119,7 +119,9 @@ fn a_damaged_page_of_people_is_refused_or_has_everybody() {
         let users = page(bytes, USERS, |user| entry(user, "user", "primaryEmail", &attributes));
         users.is_some_and(|users| {
             assert_eq!(users.len(), 2, "{}", String::from_utf8_lossy(bytes));
-            users.iter().for_each(|user| drop(map(user)));
+            for user in &users {
+                let _ = map(user);
+            }
             true
         })
     });
