@@ -99,8 +99,7 @@ async fn a_request_that_is_never_answered_stops_nobody_else() {
         hit.then(|| Scripted::json(201, &Value::Null).after(Duration::from_secs(30)))
     })
     .await;
-    let mut sync =
-        Synchronisation::with(&server.url(), "t".into(), |config| config.timeout = Duration::from_millis(300));
+    let mut sync = Synchronisation::with(&server.url(), "t".into(), |config| config.timeout = Duration::from_secs(1));
     let applied = sync.run(&six()).await;
     assert_eq!(reasons(&applied, Verb::CreateUser), ["TargetUnavailable", "Done", "Done", "Done", "Done", "Done"]);
 }
@@ -113,8 +112,7 @@ async fn a_service_that_answers_nothing_any_more_ends_the_run() {
         is_down.then(|| Scripted::json(201, &Value::Null).after(Duration::from_secs(30)))
     })
     .await;
-    let mut sync =
-        Synchronisation::with(&server.url(), "t".into(), |config| config.timeout = Duration::from_millis(100));
+    let mut sync = Synchronisation::with(&server.url(), "t".into(), |config| config.timeout = Duration::from_millis(500));
     let applied = sync.run(&six()).await;
     assert_eq!(reasons(&applied, Verb::CreateUser), ["TargetUnavailable"; 6]);
     assert_eq!(sent(&server, "POST", "/Users"), 1);

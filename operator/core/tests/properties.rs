@@ -146,16 +146,17 @@ proptest! {
             waited = waits_still;
         }
         prop_assert_eq!(run(last, &mut target, &rules, &mut state, second), Vec::<Verb>::new());
-        // Whoever still has another address than the source says is named in a warning.
+        // Unless the plan is held, whoever still has another address than the source says is named in a warning.
         let (from, to) = (last.source(), target.target());
-        let warnings = world::plan(&from, &to, &rules, &state).warnings().clone();
+        let plan = world::plan(&from, &to, &rules, &state);
         let known = [WarningKind::AddressTaken, WarningKind::AddressNotYetFree, WarningKind::AddressesInCircle];
         let others = last.people.iter().filter(|person| {
             let copy = target.people.iter().find(|copy| copy.mark == person.id);
             let is_shared = last.people.iter().filter(|other| other.address == person.address).count() > 1;
             !is_shared && !person.address.is_empty() && copy.is_some_and(|copy| copy.address != person.address)
         });
-        prop_assert!(others.count() as u64 <= known.iter().map(|kind| warnings.of(*kind)).sum::<u64>(), "{warnings:?}");
+        let named: u64 = known.iter().map(|kind| plan.warnings().of(*kind)).sum();
+        prop_assert!(!plan.is_empty() || others.count() as u64 <= named, "{:?}", plan.warnings());
     }
 
     #[test]
