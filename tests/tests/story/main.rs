@@ -49,6 +49,7 @@ async fn the_story_comes_to_its_end_and_shows_neither_a_secret_nor_in_its_logs_a
     places.push(Place::new("what the demo shows", recording.text()));
     println!("{}", recording.text());
     told?;
+    shown_in_the_readme(recording.text());
 
     // The name is no password, but it stands in a Secret too.
     let secrets = [LDAP_PASSWORD, SCIM_TOKEN, WRONG_PASSWORD, WRONG_TOKEN, READER_DN];
@@ -92,6 +93,23 @@ async fn a_cluster_that_was_there_before_is_afterwards_as_it_was() -> Result<()>
     told?;
     assert_eq!(control_plane.kubectl(&["get", kinds, "-o", "name"]).await?, before);
     Ok(())
+}
+
+/// The README shows a plan that is held, as the story prints it: but for times, and for how wide a column is.
+fn shown_in_the_readme(told: &str) {
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told: Vec<_> = told.lines().map(words).collect();
+    let readme = include_str!("../../../README.md");
+    let (_, shown) = readme.split_once("From the demo:\n\n```\n").unwrap();
+    let (shown, _) = shown.split_once("```").unwrap();
+    let (table, status) = shown.split_once("\n\n").unwrap();
+    let [_, header, row] = table.lines().collect::<Vec<_>>()[..] else { panic!("no table: {table}") };
+    // Name, readiness, reason, and the three counts of the plan; times follow.
+    let row = words(row).split(' ').take(6).collect::<Vec<_>>().join(" ");
+    assert!(told.contains(&words(header)), "nothing printed has the columns {header}");
+    assert!(told.iter().any(|line| line.starts_with(&row)), "nothing printed begins with {row}");
+    let status: Vec<_> = status.lines().skip(1).map(words).collect();
+    assert!(told.windows(status.len()).any(|lines| lines == status), "nothing printed says {status:#?}");
 }
 
 /// What is said about a secret that is not right.

@@ -92,7 +92,9 @@ mod tests {
 
     fn folder_with(names: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        names.iter().for_each(|name| write_program(folder.path(), name, "").unwrap());
+        for name in names {
+            write_program(folder.path(), name, "").unwrap();
+        }
         folder
     }
 
