@@ -185,7 +185,7 @@ fn the_status_echoes_every_rule_as_it_was_understood() {
     ] {
         assert_eq!(echo[field], value, "{field}");
     }
-    let misspelt: DirectorySync = admit(changed(&json!({ "removal": { "policy": "Suspend" } }))).unwrap();
+    let misspelt: DirectorySync = admit(changed(&json!({ "removal": { "deleteAfter": null } }))).unwrap();
     let echo = serde_json::to_value(effective(&misspelt)).unwrap();
     assert_eq!((&echo["deleteAfter"], &echo["approval"]), (&Value::Null, &json!("Automatic")));
 }
