@@ -237,7 +237,7 @@ async fn whether_values_are_bytes_is_asked_of_the_schema_of_the_server() {
     );
     server.change(&badge).await.unwrap();
     let bind = Bind::Simple { username: slapd::READER_DN.to_owned(), password: server.reader_password().clone() };
-    for attribute in ["badgeToken", "LegacyToken"] {
+    for attribute in ["badgeToken", "OLDTOKEN"] {
         let mapping = json!({ "user": { "id": { "attribute": attribute } } });
         let schema = json!({ "schema": "OpenLDAP" });
         let config = ldap_schema::config_with(server.url(), bind.clone(), &person.dn(), &schema, &mapping);

@@ -104,7 +104,8 @@ impl LdapSource {
         for _ in 1..SAME_SERVER_ATTEMPTS {
             let mut directory = self.connect_once().await?;
             let server = directory.server().await?;
-            if !self.config.health.was_another(directory.connection.url(), &server) {
+            let (url, address) = (directory.connection.url(), directory.connection.address());
+            if !self.config.health.was_another(url, address, &server) {
                 directory.learn_syntaxes().await?;
                 return Ok(directory);
             }

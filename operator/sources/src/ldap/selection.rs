@@ -78,11 +78,13 @@ impl Selection {
         names: &Names,
     ) -> Result<(Self, bool), LdapError> {
         let mut grew = false;
-        let places = self.places_of_people(directory.config);
+        let mut not_shown = Vec::new();
         loop {
             let mut outside = std::mem::take(&mut self.outside);
             outside.retain(|&member, _| !names.is_person(member));
             if outside.is_empty() {
+                // Judged when all groups are known.
+                self.judge(directory, &not_shown)?;
                 return Ok((self, grew));
             }
             let mut found = Vec::new();
@@ -92,7 +94,14 @@ impl Selection {
                     let url = directory.connection.url().to_owned();
                     return Err(LdapError::MembersElsewhere { url, cap: LOOKUPS });
                 }
-                let Some(reference) = self.look_up(directory, &member, group, &places).await? else { continue };
+                let reference = match self.look_up(directory, &member).await? {
+                    Shown::As(reference) => reference,
+                    Shown::Not => {
+                        not_shown.push((member, group));
+                        continue;
+                    }
+                    Shown::NoName => continue,
+                };
                 // An alias leads to an entry of another name.
                 grew |= self.chosen.insert(reference);
                 if self.graph.group(reference).is_some() {
@@ -167,38 +176,44 @@ impl Selection {
         Ok(written)
     }
 
-    /// Reads one member: the name of the entry, if there is one. An error: it is not shown, and may be a group.
-    async fn look_up(
-        &mut self,
-        directory: &mut Directory<'_>,
-        member: &str,
-        group: Reference,
-        places: &[Vec<u8>],
-    ) -> Result<Option<Reference>, LdapError> {
+    /// Reads one member.
+    async fn look_up(&mut self, directory: &mut Directory<'_>, member: &str) -> Result<Shown, LdapError> {
         self.graph.take_last();
+        let above = || dn::above(member).to_owned();
         match directory.search(&entry(member), &mut self.graph).await {
-            Ok(()) => {
-                if let Some(reference) = self.graph.take_last() {
-                    return Ok(Some(reference));
-                }
+            Ok(()) | Err(LdapError::BaseNotFound { .. } | LdapError::AccessDenied { .. }) => {
+                Ok(self.graph.take_last().map_or(Shown::Not, Shown::As))
             }
-            Err(LdapError::BaseNotFound { .. } | LdapError::AccessDenied { .. }) => {}
-            Err(LdapError::BaseInvalid { .. }) => return Ok(None),
+            Err(LdapError::BaseInvalid { .. }) => Ok(Shown::NoName),
             // The name of the member, and what its server makes of it, may be those of a person.
             Err(LdapError::Referral { url, targets, .. }) => {
                 let hosts = targets.iter().filter_map(|target| Some(format!("ldap://{}", Target::parse(target)?.host)));
-                return Err(LdapError::Referral { url, base: dn::above(member).to_owned(), targets: hosts.collect() });
+                Err(LdapError::Referral { url, base: above(), targets: hosts.collect() })
             }
-            Err(error) => return Err(error),
+            Err(LdapError::Refused { url, result, .. }) => Err(LdapError::Refused { url, base: above(), result }),
+            Err(LdapError::LimitExceeded { url, limit, .. }) => {
+                Err(LdapError::LimitExceeded { url, base: above(), limit })
+            }
+            Err(error) => Err(error),
         }
-        // Whoever is deleted often stays a member. Where there are people alone, it was a person.
-        let form = dn::normal_form(member.as_bytes());
-        if places.iter().any(|place| dn::is_within(&form, place)) {
-            return Ok(None);
+    }
+
+    /// An error if one of these members, each with its group, may be a group that is hidden. Whoever is deleted often
+    /// stays a member: where there are people alone, it was a person.
+    fn judge(&self, directory: &Directory<'_>, not_shown: &[(String, Reference)]) -> Result<(), LdapError> {
+        if not_shown.is_empty() {
+            return Ok(());
         }
-        let name = self.graph.group(group).map(|group| group.name.clone()).unwrap_or_default();
-        let url = directory.connection.url().to_owned();
-        Err(LdapError::MemberHidden { url, group: name, above: dn::above(member).to_owned() })
+        let places = self.places_of_people(directory.config);
+        for (member, group) in not_shown {
+            let form = dn::normal_form(member.as_bytes());
+            if !places.iter().any(|place| dn::is_within(&form, place)) {
+                let name = self.graph.group(*group).map(|group| group.name.clone()).unwrap_or_default();
+                let url = directory.connection.url().to_owned();
+                return Err(LdapError::MemberHidden { url, group: name, above: dn::above(member).to_owned() });
+            }
+        }
+        Ok(())
     }
 
     /// The bases of people below which there is no group, in normal form.
@@ -213,6 +228,16 @@ impl Selection {
             .filter(|base| !searched.iter().any(|search| dn::is_within(search, base) || dn::is_within(base, search)))
             .collect()
     }
+}
+
+/// How a server shows a member that is looked up.
+enum Shown {
+    /// As the entry of this name.
+    As(Reference),
+    /// Not: it is gone or hidden.
+    Not,
+    /// It is no name in the tree, so it can be no group.
+    NoName,
 }
 
 /// The search for this entry alone.

@@ -62,9 +62,10 @@ impl Health {
         self.last().get(url).and_then(|last| last.address)
     }
 
-    /// Whether another server than this was read last behind this URL.
-    pub(super) fn was_another(&self, url: &str, name: &str) -> bool {
-        self.last().get(url).is_some_and(|last| last.name != name)
+    /// Whether another server than this was read last behind this URL and at this address, so that another connection
+    /// may lead to it again.
+    pub(super) fn was_another(&self, url: &str, address: Option<SocketAddr>, name: &str) -> bool {
+        self.last().get(url).is_some_and(|last| last.name != name && last.address == address)
     }
 
     fn last(&self) -> MutexGuard<'_, HashMap<String, Last>> {
@@ -176,12 +177,14 @@ mod tests {
     fn the_server_behind_a_url_that_was_read_last_is_known_until_it_fails() {
         let health = Health::default();
         let (url, address) = ("ldaps://a:636", SocketAddr::from(([127, 0, 0, 1], 636)));
-        assert!(!health.was_another(url, "dc1"));
+        assert!(!health.was_another(url, Some(address), "dc1"));
         health.read(url, Some(address), "dc1");
         assert_eq!(health.last_address(url), Some(address));
-        assert!(health.was_another(url, "dc2") && !health.was_another(url, "dc1"));
+        assert!(health.was_another(url, Some(address), "dc2") && !health.was_another(url, Some(address), "dc1"));
+        let elsewhere = SocketAddr::from(([127, 0, 0, 2], 636));
+        assert!(!health.was_another(url, Some(elsewhere), "dc2"), "no other connection leads back");
         health.failed(url);
-        assert_eq!((health.last_address(url), health.was_another(url, "dc2")), (None, false));
+        assert_eq!((health.last_address(url), health.was_another(url, Some(address), "dc2")), (None, false));
     }
 
     #[test]
