@@ -43,12 +43,12 @@ pub struct Rights {
 
 impl Rights {
     /// Reads the audit log so far, and the roles of the Helm release.
-    pub async fn compare(control_plane: &ControlPlane, client: &Client, release: &str, user: &str) -> Result<Self> {
+    pub async fn compare(control_plane: &ControlPlane, client: &Client, release: &str, account: &str) -> Result<Self> {
         let granted = granted(client, release).await?;
         ensure!(!granted.is_empty(), "the release grants nothing");
         let (mut used, mut refused) = (BTreeSet::new(), BTreeSet::new());
         for event in control_plane.audit_events()? {
-            if event["user"]["username"] == json!(user) {
+            if event["user"]["username"] == json!(account) {
                 let permission = asked(&event, &granted);
                 let answers = if event["responseStatus"]["code"] == json!(403) { &mut refused } else { &mut used };
                 answers.insert(permission);

@@ -29,6 +29,20 @@ async fn a_bind_that_is_refused_is_no_reason_to_try_again() {
 }
 
 #[tokio::test]
+async fn a_server_that_fails_at_the_bind_says_nothing_about_the_account() {
+    for code in [1, 80] {
+        let error = error_of(move |mut session| async move {
+            let (id, _) = session.request().await?;
+            session.send(&messages::result(id, BIND_RESPONSE, code, "")).await?;
+            session.wait().await
+        })
+        .await;
+        assert_eq!(error.reason(), "SourceUnavailable");
+        assert_eq!(error.disposition(), directory_sync_core::Disposition::Retry);
+    }
+}
+
+#[tokio::test]
 async fn a_dropped_connection_is_an_incomplete_read() {
     for cut in [0, 1, 10] {
         let error = error_of(move |mut session| async move {

@@ -85,7 +85,7 @@ impl Drop for Waiting {
 /// Counts as a run under way until it is dropped.
 #[derive(Debug)]
 pub struct Active {
-    active: IntGaugeVec,
+    count: IntGaugeVec,
     started: GaugeVec,
     namespace: String,
     name: String,
@@ -93,7 +93,7 @@ pub struct Active {
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.active.with_label_values(&[CONTROLLER]).dec();
+        self.count.with_label_values(&[CONTROLLER]).dec();
         // It is there: nothing but this removes it.
         let _ = self.started.remove_label_values(&[&self.namespace, &self.name]);
     }
@@ -156,7 +156,7 @@ impl Metrics {
         self.active.with_label_values(&[CONTROLLER]).inc();
         let now = jiff::Timestamp::now().as_second();
         self.started.with_label_values(&[&namespace, &name]).set(now as f64);
-        Active { active: self.active.clone(), started: self.started.clone(), namespace, name }
+        Active { count: self.active.clone(), started: self.started.clone(), namespace, name }
     }
 
     /// A run ended.
