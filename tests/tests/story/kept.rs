@@ -79,8 +79,8 @@ fn shell(programs: &Path, script: &str) -> Output {
 /// Whether a process group has a member, after the moment that ending takes.
 fn lives(group: u32) -> bool {
     let start = Instant::now();
-    let stat = format!("/proc/{group}/stat");
-    while std::fs::read_to_string(&stat).is_ok_and(|state| !state.contains(") Z ")) {
+    let state_file = format!("/proc/{group}/stat");
+    while std::fs::read_to_string(&state_file).is_ok_and(|state| !state.contains(") Z ")) {
         if start.elapsed() > Duration::from_secs(5) {
             return true;
         }

@@ -53,7 +53,7 @@ impl CargoTool {
         let (name, folder) = (self.name(), self.location()?);
         progress(&format!("building {name}"));
         // Built beside its place and moved there whole: an interrupted build leaves nothing that looks finished.
-        let unfinished = folder.with_extension(format!("{}.unfinished", std::process::id()));
+        let unfinished = cache_folder()?.join(format!("{name}.{}.unfinished", std::process::id()));
         let built = run(
             cargo()
                 // It works for seconds and would be optimized for minutes.
