@@ -2,6 +2,7 @@
 
 use super::config::{LdapConfig, Scope, Server};
 use super::dn;
+use super::filter;
 use url::{Host, Url};
 
 /// Most servers that one search is followed to.
@@ -25,7 +26,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Reads an LDAP URL; `None` if it is none.
+    /// Reads an LDAP URL; `None` if it is none, or if its filter cannot be sent.
     pub(super) fn parse(url: &str) -> Option<Self> {
         let parsed = Url::parse(url).ok()?;
         let ldaps = match parsed.scheme() {
@@ -46,16 +47,12 @@ impl Target {
             "sub" => Some(Scope::Subtree),
             _ => return None,
         };
-        let filter = parts.next().filter(|filter| !filter.is_empty()).map(decode);
+        let filter = match parts.next().filter(|filter| !filter.is_empty()) {
+            Some(filter) => Some(decode(filter).filter(|filter| filter::is_valid(filter))?),
+            None => None,
+        };
         let base = decode(parsed.path().trim_start_matches('/'))?;
-        Some(Self {
-            host,
-            port: parsed.port(),
-            ldaps,
-            base: Some(base).filter(|base| !base.is_empty()),
-            scope,
-            filter: filter.map_or(Some(None), |filter| filter.map(Some))?,
-        })
+        Some(Self { host, port: parsed.port(), ldaps, base: Some(base).filter(|base| !base.is_empty()), scope, filter })
     }
 
     /// The server to connect to, if it may be: one of the allowed hosts, with the protection of the source's own
@@ -118,8 +115,15 @@ mod tests {
         assert_eq!((target.base.as_deref(), target.filter.as_deref()), (Some("OU=B C,DC=example"), Some("(cn=*)")));
         let target = Target::parse("ldap://dc2").unwrap();
         assert_eq!((target.base, target.scope, target.filter), (None, None, None));
-        for wrong in ["", "http://dc2/", "ldap://dc2/%zz", "ldap://dc2/x??everything"] {
+        for wrong in ["", "http://dc2/", "ldap://dc2/%zz", "ldap://dc2/x??everything", "ldap://dc2/x??sub?(cn=a"] {
             assert_eq!(Target::parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_referral_with_a_filter_that_is_nested_without_end_is_not_followed() {
+        let url = |depth| format!("ldap://dc2/x??sub?{}(cn=a){}", "(!".repeat(depth), ")".repeat(depth));
+        assert!(Target::parse(&url(10)).is_some());
+        assert_eq!(Target::parse(&url(100_000)), None);
     }
 }
