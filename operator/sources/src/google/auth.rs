@@ -230,14 +230,15 @@ impl Authorizer {
 }
 
 /// The error of a token endpoint, without the secret that it was sent; `None` if it is not in that form.
-fn oauth_error(answer: &Answer, secret: &SecretString) -> Option<(String, String)> {
+pub(super) fn oauth_error(answer: &Answer, secret: &SecretString) -> Option<(String, String)> {
     let body = answer.body.as_ref().ok()?;
     let code = body.get("error").and_then(Value::as_str)?;
     let description = body.get("error_description").and_then(Value::as_str).unwrap_or_default();
     Some((http::one_line(code, secret), http::detail(description, secret)))
 }
 
-fn token_of(answer: Answer) -> Result<Token, GoogleError> {
+/// The token that a success brings.
+pub(super) fn token_of(answer: Answer) -> Result<Token, GoogleError> {
     let url = answer.url.clone();
     let not_google = |found: &str| GoogleError::NotGoogle { url: url.clone(), found: found.to_owned() };
     let body: Map<String, Value> = answer.object()?;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 /// Longest page token that is taken, in bytes.
-const PAGE_TOKEN_CAP: usize = 4096;
+pub(super) const PAGE_TOKEN_CAP: usize = 4096;
 
 /// Google's names for too many requests, which come with the status 403 or 429.
 const RATE_REASONS: [&str; 6] = [
@@ -145,20 +145,7 @@ impl Client {
     async fn get_once(&self, url: &Url, token: &Token, kind: &str) -> Result<Map<String, Value>, GoogleError> {
         self.pacing.until_ready().await;
         let request = self.http.get(url.clone()).bearer_auth(token.secret().expose_secret());
-        let answer = self.http.send(request, url).await?;
-        if !answer.status.is_success() {
-            return Err(refusal(&answer, token));
-        }
-        let url = answer.url.clone();
-        let object = answer.object()?;
-        match object.get("kind").and_then(Value::as_str) {
-            Some(found) if found == kind => Ok(object),
-            Some(found) => {
-                let found = format!("a resource of kind {} in place of {kind}", one_line(found, token.secret()));
-                Err(GoogleError::NotGoogle { url, found })
-            }
-            None => Err(GoogleError::NotGoogle { url, found: format!("an object without the kind {kind}") }),
-        }
+        resource(self.http.send(request, url).await?, kind, token)
     }
 
     fn url(&self, call: &Call<'_>) -> Url {
@@ -167,6 +154,23 @@ impl Client {
             segments.pop_if_empty().extend(["admin", "directory", "v1"]).extend(call.path);
         }
         url
+    }
+}
+
+/// The resource of this kind that an answer brings.
+pub(super) fn resource(answer: Answer, kind: &str, token: &Token) -> Result<Map<String, Value>, GoogleError> {
+    if !answer.status.is_success() {
+        return Err(refusal(&answer, token));
+    }
+    let url = answer.url.clone();
+    let object = answer.object()?;
+    match object.get("kind").and_then(Value::as_str) {
+        Some(found) if found == kind => Ok(object),
+        Some(found) => {
+            let found = format!("a resource of kind {} in place of {kind}", one_line(found, token.secret()));
+            Err(GoogleError::NotGoogle { url, found })
+        }
+        None => Err(GoogleError::NotGoogle { url, found: format!("an object without the kind {kind}") }),
     }
 }
 

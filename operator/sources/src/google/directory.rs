@@ -168,7 +168,7 @@ fn found(answer: Result<Object, GoogleError>) -> Result<Option<Object>, GoogleEr
 }
 
 /// A member that has an id. One without (an address that belongs to nobody any more) cannot be anybody here.
-fn member(object: &Object) -> Option<Member> {
+pub(super) fn member(object: &Object) -> Option<Member> {
     let id = id(object);
     let kind = match text(object, "type") {
         "GROUP" => MemberKind::Group,

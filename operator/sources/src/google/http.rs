@@ -103,12 +103,7 @@ impl Http {
         } else if media.contains("html") {
             Err("an HTML page".to_owned())
         } else {
-            match serde_json::from_slice(&body) {
-                Ok(Value::Object(object)) => Ok(object),
-                Ok(_) => Err("JSON that is no object".to_owned()),
-                Err(error) if error.is_eof() && !body.is_empty() => Err("JSON that breaks off".to_owned()),
-                Err(_) => Err("a text that is no JSON".to_owned()),
-            }
+            object_in(&body)
         };
         Ok(Answer { url, status, wait, body })
     }
@@ -147,6 +142,16 @@ impl Answer {
             Err(found) => found.clone(),
         };
         GoogleError::NotGoogle { url: self.url.clone(), found: format!("HTTP {} and {found}", self.status.as_u16()) }
+    }
+}
+
+/// The object in a body, or what stands there instead of one.
+pub(super) fn object_in(body: &[u8]) -> Result<Map<String, Value>, String> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err("JSON that is no object".to_owned()),
+        Err(error) if error.is_eof() && !body.is_empty() => Err("JSON that breaks off".to_owned()),
+        Err(_) => Err("a text that is no JSON".to_owned()),
     }
 }
 

@@ -19,6 +19,8 @@ mod customer;
 mod describe;
 mod directory;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod http;
 mod key;
 mod members;

@@ -21,6 +21,8 @@ mod directory;
 mod dn;
 mod error;
 mod filter;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod guard;
 mod names;
 mod ranges;
