@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every check and every test.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -8,7 +9,10 @@ use directory_sync_tests::peers::helm::Helm;
 use directory_sync_tests::peers::{helm_unittest, tools};
 
 use crate::steps::Steps;
-use crate::{cargo, generate, workspace};
+use crate::{cargo, fuzz, generate, workspace};
+
+/// How long each fuzz target runs.
+const FUZZ_TIME: Duration = Duration::from_secs(60);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -36,6 +40,8 @@ enum Step {
     Doc,
     /// The chart.
     Chart,
+    /// A minute of search for bytes from outside for which does not hold what has to.
+    Fuzz,
 }
 
 impl Step {
@@ -49,6 +55,7 @@ impl Step {
             Self::Integration => "tests of crates, and of the whole against real peers",
             Self::Doc => "examples in the documentation",
             Self::Chart => "the chart is sound and its values do what they say",
+            Self::Fuzz => "no bytes from outside break what has to hold",
         }
     }
 
@@ -69,6 +76,7 @@ impl Step {
             }
             Self::Doc => tools::run(&mut cargo(&["test", "--workspace", "--doc"])?, progress),
             Self::Chart => chart(progress),
+            Self::Fuzz => fuzz::search(&fuzz::targets()?, FUZZ_TIME, progress),
         }
     }
 }

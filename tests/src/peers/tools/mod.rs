@@ -3,6 +3,7 @@
 //! What is built or downloaded lies in a cache folder outside the checkout, under names that contain a digest of what it
 //! was made from, so that every later run and every other checkout finds it there.
 
+pub mod cargo_fuzz;
 pub mod debian;
 pub mod go;
 pub mod python;
@@ -25,6 +26,9 @@ pub fn install(progress: Progress<'_>) -> Result<()> {
         obstacles.push(error);
     } else if let Err(error) = samba::SambaDomain::provision(progress) {
         obstacles.push(error);
+    }
+    for installed in [debian::install(&debian::COMPILERS, progress), cargo_fuzz::build(progress)] {
+        obstacles.extend(installed.err());
     }
     sum_up(&obstacles)
 }
