@@ -3,6 +3,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod generate;
 mod spinner;
 mod steps;
@@ -31,6 +32,8 @@ enum Task {
     Test(test::Arguments),
     /// Write the files that are generated from the code: manifests of the kinds and the reference.
     Generate(generate::Arguments),
+    /// Look for bytes from outside for which does not hold what has to.
+    Fuzz(fuzz::Arguments),
     /// Measure what has a budget.
     Bench(bench::Arguments),
 }
@@ -40,6 +43,7 @@ fn main() -> Result<()> {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Generate(arguments) => generate::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
     }
 }

@@ -1,13 +1,17 @@
 //! `cargo xtask test`: every check and every test.
 
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
 use directory_sync_tests::peers::tools::{self, cargo::CargoTool};
 
 use crate::steps::Steps;
-use crate::{cargo, generate, workspace};
+use crate::{cargo, fuzz, generate, workspace};
+
+/// How long each fuzz target runs.
+const FUZZ_TIME: Duration = Duration::from_secs(60);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -35,6 +39,8 @@ enum Step {
     Integration,
     /// The examples in the documentation of the code.
     Doc,
+    /// A minute of search for bytes from outside for which does not hold what has to.
+    Fuzz,
 }
 
 impl Step {
@@ -48,6 +54,7 @@ impl Step {
             Self::Unit => "tests of single modules",
             Self::Integration => "tests of crates, of the chart, and of the whole against real peers",
             Self::Doc => "examples in the documentation",
+            Self::Fuzz => "no bytes from outside break what has to hold",
         }
     }
 
@@ -73,6 +80,7 @@ impl Step {
                 tools::run(&mut cargo(&["test", "--workspace", "--no-fail-fast", "--test", "*"])?, progress)
             }
             Self::Doc => tools::run(&mut cargo(&["test", "--workspace", "--doc"])?, progress),
+            Self::Fuzz => fuzz::search(&fuzz::targets()?, FUZZ_TIME, progress),
         }
     }
 }

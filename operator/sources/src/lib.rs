@@ -1,6 +1,8 @@
 //! Directories that people are read from: one folder each, behind one trait.
 
 mod description;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod google;
 pub mod ldap;
 

@@ -239,7 +239,7 @@ impl Authorizer {
 }
 
 /// The error of a token endpoint, without the secret that it was sent; `None` if it is not in that form.
-fn oauth_error(answer: &Answer, secret: &SecretString) -> Option<(String, String)> {
+pub(super) fn oauth_error(answer: &Answer, secret: &SecretString) -> Option<(String, String)> {
     let body = answer.refusal()?;
     let code = body.get("error").and_then(Value::as_str)?;
     let description = body.get("error_description").and_then(Value::as_str).unwrap_or_default();

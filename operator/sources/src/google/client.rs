@@ -138,11 +138,7 @@ impl Client {
     ) -> Result<T, GoogleError> {
         self.pace.until_ready().await;
         let request = self.http.get(url.clone()).bearer_auth(token.secret().expose_secret());
-        let answer = self.http.send(request, url, cap).await?;
-        if !answer.status.is_success() {
-            return Err(refusal(&answer, token));
-        }
-        answer.decoded(|text| decode(text).map_err(|found| one_line(&found, token.secret())))
+        taken(&self.http.send(request, url, cap).await?, token, decode)
     }
 
     fn url(&self, call: &Call<'_>) -> Url {
@@ -152,6 +148,18 @@ impl Client {
         }
         url
     }
+}
+
+/// What `decode` makes of an answer, or what its refusal means.
+pub(super) fn taken<T>(
+    answer: &Answer,
+    token: &Token,
+    decode: impl Fn(&[u8]) -> Result<T, String>,
+) -> Result<T, GoogleError> {
+    if !answer.status.is_success() {
+        return Err(refusal(answer, token));
+    }
+    answer.decoded(|text| decode(text).map_err(|found| one_line(&found, token.secret())))
 }
 
 /// What a refusal means, by Google's reason before the HTTP status.

@@ -22,6 +22,8 @@ mod describe;
 mod directory;
 mod encryption;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod http;
 mod json;
 mod key;

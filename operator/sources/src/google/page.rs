@@ -12,7 +12,7 @@ use std::fmt;
 const PAGE_BUDGET: usize = 64 << 20;
 
 /// Longest page token that is taken, in bytes.
-const PAGE_TOKEN_CAP: usize = 4096;
+pub(super) const PAGE_TOKEN_CAP: usize = 4096;
 
 /// What a list looks like.
 #[derive(Debug, Clone, Copy)]

@@ -4,11 +4,11 @@
 //! matching ignores. Naming attributes that match by case are not told apart: none in use does.
 
 /// Between relative distinguished names.
-const LEVEL: u8 = 0;
+pub(super) const LEVEL: u8 = 0;
 /// Between the parts of one relative distinguished name.
-const PART: u8 = 1;
-/// Before a byte of a value that would read as one of these three.
-const ESCAPE: u8 = 2;
+pub(super) const PART: u8 = 1;
+/// Before a byte of a value that would read as one of these three; at the beginning, before what is no name.
+pub(super) const ESCAPE: u8 = 2;
 
 /// Spellings of the attribute types that RFC 4514 §3 gives short names.
 const SHORT_NAMES: [(&str, &str, &str); 9] = [
@@ -29,7 +29,7 @@ pub(super) fn normal_form(name: &[u8]) -> Vec<u8> {
     if push_name(name, &mut form).is_none() {
         form.clear();
         form.push(ESCAPE);
-        form.extend(name.trim_ascii().iter().map(u8::to_ascii_lowercase));
+        name.trim_ascii().iter().for_each(|byte| push_byte(byte.to_ascii_lowercase(), &mut form));
     }
     form
 }
@@ -76,7 +76,11 @@ pub(super) fn is_within(entry: &[u8], base: &[u8]) -> bool {
 
 /// Whether the entry lies directly below the base; both in normal form.
 pub(super) fn is_directly_below(entry: &[u8], base: &[u8]) -> bool {
-    entry.iter().position(|&b| b == LEVEL).map_or(base.is_empty(), |level| entry.get(level + 1..) == Some(base))
+    match entry.iter().position(|&b| b == LEVEL) {
+        Some(level) => entry.get(level + 1..) == Some(base),
+        // Above the root is nothing, not itself.
+        None => base.is_empty() && !entry.is_empty(),
+    }
 }
 
 fn push_name(name: &[u8], form: &mut Vec<u8>) -> Option<()> {
@@ -148,7 +152,9 @@ fn part(input: &[u8]) -> Option<(Vec<u8>, Option<u8>, &[u8])> {
 
 fn attribute_type(written: &[u8]) -> Option<Vec<u8>> {
     let written = std::str::from_utf8(written).ok()?.trim().to_ascii_lowercase();
-    let name = written.strip_prefix("oid.").unwrap_or(&written);
+    // Only a number is announced like this (RFC 2253 §4).
+    let number = written.strip_prefix("oid.").filter(|name| name.starts_with(|c: char| c.is_ascii_digit()));
+    let name = number.unwrap_or(&written);
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')) {
         return None;
     }
@@ -170,11 +176,15 @@ fn push_value(value: &[u8], part: &mut Vec<u8>) {
         if std::mem::take(&mut blank) {
             part.push(b' ');
         }
-        if byte <= ESCAPE {
-            part.extend([ESCAPE, byte + 0x10]);
-        } else {
-            part.push(byte);
-        }
+        push_byte(byte, part);
+    }
+}
+
+fn push_byte(byte: u8, form: &mut Vec<u8>) {
+    if byte <= ESCAPE {
+        form.extend([ESCAPE, byte + 0x10]);
+    } else {
+        form.push(byte);
     }
 }
 
@@ -206,6 +216,7 @@ mod tests {
             (r"cn=a\+uid=b,o=x", "cn=a+uid=b,o=x"),
             ("cn=a b,o=x", "cn=ab,o=x"),
             ("nothing", "cn=nothing"),
+            ("oid.oid.cn=a", "oid.cn=a"),
         ] {
             assert!(!same(a, b), "{a} {b}");
         }
@@ -237,6 +248,8 @@ mod tests {
         assert!(is_within(&entry, &base) && is_within(&base, &base) && is_directly_below(&entry, &base));
         assert!(!is_within(&entry, &other) && !is_within(&base, &entry) && !is_directly_below(&base, &base));
         assert!(!is_within(&normal_form(br"cn=\00ou\3Dp\00o\3Dx"), &base));
+        assert!(!is_within(&normal_form(b"no name\0ou=p\0o=x"), &base));
+        assert!(is_directly_below(&normal_form(b"o=x"), b"") && !is_directly_below(b"", b""));
         assert!(!is_directly_below(&entry, &normal_form(b"o=x")) && is_within(&entry, &normal_form(b"o=x")));
     }
 

@@ -23,6 +23,8 @@ mod directory;
 mod dn;
 mod error;
 mod filter;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod graph;
 mod guard;
 mod names;

@@ -120,4 +120,11 @@ mod tests {
             assert_eq!(Target::parse(wrong), None, "{wrong:.40}");
         }
     }
+
+    #[test]
+    fn a_referral_with_a_filter_that_is_nested_without_end_is_not_followed() {
+        let url = |depth| format!("ldap://dc2/x??sub?{}(cn=a){}", "(!".repeat(depth), ")".repeat(depth));
+        assert!(Target::parse(&url(10)).is_some());
+        assert_eq!(Target::parse(&url(100_000)), None);
+    }
 }

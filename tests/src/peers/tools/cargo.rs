@@ -13,22 +13,27 @@ use super::{Progress, cache_folder, run};
 pub enum CargoTool {
     /// Judges what is built in by `deny.toml`.
     Deny,
+    /// Builds the fuzz targets and runs them.
+    Fuzz,
 }
 
 impl CargoTool {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Deny];
+    pub const ALL: [Self; 2] = [Self::Deny, Self::Fuzz];
 
     /// The name of the package and of the program.
     pub fn name(self) -> &'static str {
         match self {
             Self::Deny => "cargo-deny",
+            Self::Fuzz => "cargo-fuzz",
         }
     }
 
     fn version(self) -> &'static str {
         match self {
             Self::Deny => "0.20.2",
+            // Newer ones may pass other flags to the compiler.
+            Self::Fuzz => "0.13.2",
         }
     }
 

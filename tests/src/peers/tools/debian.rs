@@ -43,6 +43,9 @@ pub const DIRECTORY_SERVERS: [Package; 6] = [
     Package { name: "ldb-tools", sign: Sign::Program("ldbmodify") },
 ];
 
+/// What the search for inputs is built with, which only the tests need.
+pub const COMPILERS: [Package; 1] = [Package { name: "g++", sign: Sign::Program("c++") }];
+
 /// Installs what is missing of these packages, if this is Debian (or a relative) and we are root. No service is started
 /// by that.
 pub fn install(packages: &[Package], progress: Progress<'_>) -> Result<()> {

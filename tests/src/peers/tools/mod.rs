@@ -34,6 +34,7 @@ pub fn install(progress: Progress<'_>) -> Result<()> {
     } else if let Err(error) = samba::SambaDomain::provision(progress) {
         obstacles.push(error);
     }
+    obstacles.extend(debian::install(&debian::COMPILERS, progress).err());
     sum_up(&obstacles)
 }
 

@@ -5,7 +5,10 @@
 //! the outstanding request, decodes the entries of searches itself, and gives the library only the small rest through
 //! a pair of Unix sockets. The library drives binds, controls, paging and result codes and never sees an entry.
 
+mod answers;
 mod entry;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod message;
 mod totals;
 mod transport;
@@ -14,15 +17,14 @@ pub(super) use entry::EntrySink;
 pub(super) use totals::Totals;
 pub(super) use transport::client_config;
 
-use super::ber::{self, BerError};
-use super::config::{Caps, LdapConfig, Server};
+use super::ber;
+use super::config::{LdapConfig, Server};
 use super::error::LdapError;
-use super::syntax::{Syntax, Syntaxes};
-use directory_sync_core::mapping::Entry;
-use message::{Answer, Request};
+use super::syntax::Syntaxes;
+use answers::{Answers, Step, refusal};
+use message::Request;
 use std::io;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,29 +47,15 @@ const UNBIND: &[u8] = &[0x30, 0x08, 0x02, 0x04, 0x7f, 0xff, 0xff, 0xff, 0x42, 0x
 pub(super) struct Guard {
     url: String,
     idle: Duration,
-    caps: Caps,
-    totals: Arc<Totals>,
-    syntaxes: Arc<Syntaxes>,
+    message_bytes: usize,
     server: Box<dyn Transport>,
     client: UnixStream,
     /// Bytes from the library that are no whole request yet.
     requests: Vec<u8>,
-    /// Bytes from the server that are no whole message yet.
-    answers: Vec<u8>,
-    outstanding: Option<(u32, Request)>,
+    answers: Answers,
     /// When the next whole message must have come.
     due: Instant,
-    page_entries: usize,
-    page_bytes: usize,
     client_gone: bool,
-}
-
-/// What the bytes received so far give.
-enum Step {
-    /// A message for the library.
-    Forward(Range<usize>),
-    /// Nothing until more arrives.
-    Wait,
 }
 
 impl Guard {
@@ -86,17 +74,12 @@ impl Guard {
         let guard = Self {
             url: server.url.clone(),
             idle: config.timeouts.idle,
-            caps: config.caps,
-            totals: Arc::clone(totals),
-            syntaxes: Arc::default(),
+            message_bytes: config.caps.message_bytes,
             server: transport,
             client: UnixStream::from_std(ours).map_err(local)?,
             requests: Vec::new(),
-            answers: Vec::new(),
-            outstanding: None,
+            answers: Answers::new(server.url.clone(), config.caps, Arc::clone(totals)),
             due: Instant::now(),
-            page_entries: 0,
-            page_bytes: 0,
             client_gone: false,
         };
         Ok((guard, library))
@@ -109,7 +92,7 @@ impl Guard {
 
     /// Says what the values of attributes are that no table knows.
     pub(super) fn set_syntaxes(&mut self, syntaxes: &Arc<Syntaxes>) {
-        self.syntaxes = Arc::clone(syntaxes);
+        self.answers.syntaxes = Arc::clone(syntaxes);
     }
 
     /// The address of the server; `None` if the system does not know it any more.
@@ -140,7 +123,7 @@ impl Guard {
     async fn carry(&mut self, sink: &mut dyn EntrySink) -> Result<std::convert::Infallible, LdapError> {
         self.due = Instant::now() + self.idle;
         loop {
-            self.answers.reserve(READ_BYTES);
+            self.answers.bytes.reserve(READ_BYTES);
             tokio::select! {
                 read = self.client.read_buf(&mut self.requests), if !self.client_gone => {
                     // The library gave up; the operation says why.
@@ -150,14 +133,13 @@ impl Guard {
                     self.relay().await?;
                 }
                 // Once the operation has its answer, it is no matter of this operation whether the connection lasts.
-                read = self.server.read_buf(&mut self.answers), if self.outstanding.is_some() => {
+                read = self.server.read_buf(&mut self.answers.bytes), if self.answers.are_due() => {
                     let read = read.map_err(|error| self.lost(&error))?;
                     if read == 0 {
                         return Err(self.lost(&"it ended in the middle"));
                     }
                     self.deliver(sink).await?;
-                    let bulk = self.page_entries > 0 && self.outstanding.is_some();
-                    if bulk && read < SHORT_READ {
+                    if self.answers.are_many() && read < SHORT_READ {
                         collect().await;
                     }
                 }
@@ -171,15 +153,13 @@ impl Guard {
     /// Sends the whole requests of the library to the server.
     async fn relay(&mut self) -> Result<(), LdapError> {
         while let Some(length) =
-            ber::frame(&self.requests, self.caps.message_bytes).map_err(|error| self.refuse(error))?
+            ber::frame(&self.requests, self.message_bytes).map_err(|error| refusal(&self.url, error))?
         {
             let Some(request) = self.requests.get(..length) else { return Ok(()) };
-            let (id, tag) = message::request(request).map_err(|error| self.refuse(error))?;
+            let (id, tag) = message::request(request).map_err(|error| refusal(&self.url, error))?;
             if let Some(kind) = Request::of(tag) {
-                self.outstanding = Some((id, kind));
+                self.answers.expect(id, kind);
                 self.due = Instant::now() + self.idle;
-                self.page_entries = 0;
-                self.page_bytes = 0;
             }
             match timeout(self.idle, async {
                 self.server.write_all(request).await?;
@@ -199,97 +179,18 @@ impl Guard {
     /// Uses up the whole messages received so far.
     async fn deliver(&mut self, sink: &mut dyn EntrySink) -> Result<(), LdapError> {
         let mut used = 0;
-        while let Step::Forward(range) = self.decode(&mut used, sink)? {
-            let message = self.answers.get(range).unwrap_or_default();
+        while let Step::Forward(range) = self.answers.decode(&mut used, sink)? {
+            let message = self.answers.bytes.get(range).unwrap_or_default();
             if let Err(error) = self.client.write_all(message).await {
                 tracing::debug!(url = self.url, %error, "the LDAP library no longer listens");
                 self.client_gone = true;
             }
         }
-        self.answers.drain(..used);
-        Ok(())
-    }
-
-    /// Decodes entries from `used` on, up to the next message that is for the library.
-    fn decode(&mut self, used: &mut usize, sink: &mut dyn EntrySink) -> Result<Step, LdapError> {
-        let mut values = vec![Vec::new(); sink.attributes().len()];
-        let syntaxes: Vec<Syntax> = sink.attributes().iter().map(|attribute| self.syntaxes.of(attribute)).collect();
-        loop {
-            let rest = self.answers.get(*used..).unwrap_or_default();
-            let framed = ber::frame(rest, self.caps.message_bytes).map_err(|error| self.refuse(error))?;
-            let Some(length) = framed else { return Ok(Step::Wait) };
-            let message = rest.get(..length).unwrap_or_default();
-            let range = *used..*used + length;
-            *used += length;
+        if used > 0 {
             self.due = Instant::now() + self.idle;
-            match message::check(message, self.outstanding).map_err(|error| self.refuse(error))? {
-                Answer::Entry(body) => {
-                    self.page_entries += 1;
-                    self.page_bytes += length;
-                    let found =
-                        entry::decode(body, sink.attributes(), &mut values).map_err(|error| self.refuse(error))?;
-                    let ranges = found.ranges.iter().map(|(_, values)| values);
-                    self.check_caps(length, values.iter().chain(ranges).map(Vec::len).sum())?;
-                    for (description, range) in &found.ranges {
-                        if !sink.range(description, range) {
-                            entry::overfill(description, sink.attributes(), &mut values);
-                        }
-                    }
-                    match entry::texts(&syntaxes, &values) {
-                        None => sink.entry(&Entry { name: found.name, values: &values })?,
-                        Some(texts) => {
-                            let values: Vec<Vec<&[u8]>> =
-                                texts.iter().map(|values| values.iter().map(AsRef::as_ref).collect()).collect();
-                            sink.entry(&Entry { name: found.name, values: &values })?;
-                        }
-                    }
-                }
-                Answer::Reference(body) => {
-                    self.page_entries += 1;
-                    self.page_bytes += length;
-                    self.check_caps(length, 0)?;
-                    let targets = message::references(body).map_err(|error| self.refuse(error))?;
-                    sink.reference(&targets)?;
-                }
-                Answer::Result(_) => {
-                    self.outstanding = None;
-                    return Ok(Step::Forward(range));
-                }
-                Answer::Disconnection => return Err(self.lost(&"it gave notice of disconnection")),
-            }
         }
-    }
-
-    /// Counts an entry or a reference of so many bytes and values, and refuses what is too much for a page or for the
-    /// read.
-    fn check_caps(&self, bytes: usize, values: usize) -> Result<(), LdapError> {
-        let over = |what: &str, cap: usize| LdapError::CapExceeded {
-            url: self.url.clone(),
-            problem: format!("more than {cap} {what} in one page"),
-        };
-        if self.page_entries > self.caps.page_entries {
-            return Err(over("entries", self.caps.page_entries));
-        }
-        if self.page_bytes > self.caps.page_bytes {
-            return Err(over("bytes", self.caps.page_bytes));
-        }
-        match self.totals.add(bytes, values, &self.caps) {
-            None => Ok(()),
-            Some((what, cap)) => Err(LdapError::CapExceeded {
-                url: self.url.clone(),
-                problem: format!("more than {cap} {what} in one read"),
-            }),
-        }
-    }
-
-    fn refuse(&self, error: BerError) -> LdapError {
-        let (url, problem) = (self.url.clone(), error.to_string());
-        match error {
-            BerError::TooLarge { .. } | BerError::TooDeep { .. } | BerError::TooMany { .. } => {
-                LdapError::CapExceeded { url, problem }
-            }
-            BerError::Invalid(_) => LdapError::Malformed { url, problem },
-        }
+        self.answers.bytes.drain(..used);
+        Ok(())
     }
 
     fn lost(&self, problem: &dyn std::fmt::Display) -> LdapError {

@@ -1,0 +1,8 @@
+//! A distinguished name.
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| directory_sync_sources::fuzzing::ldap_dn(input));
+
+#[cfg(not(fuzzing))]
+fn main() {}

@@ -1,0 +1,8 @@
+//! The body of an LDAP entry.
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| directory_sync_sources::fuzzing::ldap_entry(input));
+
+#[cfg(not(fuzzing))]
+fn main() {}

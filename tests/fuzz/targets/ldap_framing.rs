@@ -1,0 +1,8 @@
+//! Bytes from an LDAP server, cut into messages.
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| directory_sync_sources::fuzzing::ldap_framing(input));
+
+#[cfg(not(fuzzing))]
+fn main() {}
