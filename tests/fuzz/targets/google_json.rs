@@ -1,3 +1,4 @@
+//! An answer of Google.
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]

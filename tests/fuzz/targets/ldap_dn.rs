@@ -1,3 +1,4 @@
+//! A distinguished name.
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]

@@ -1,3 +1,4 @@
+//! The body of an LDAP entry.
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]

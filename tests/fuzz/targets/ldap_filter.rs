@@ -1,3 +1,4 @@
+//! A search filter.
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]

@@ -1,3 +1,4 @@
+//! Bytes from an LDAP server, cut into messages.
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]

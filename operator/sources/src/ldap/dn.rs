@@ -52,7 +52,11 @@ pub(super) fn is_within(entry: &[u8], base: &[u8]) -> bool {
 
 /// Whether the entry lies directly below the base; both in normal form.
 pub(super) fn is_directly_below(entry: &[u8], base: &[u8]) -> bool {
-    entry.iter().position(|&b| b == LEVEL).map_or(base.is_empty(), |level| entry.get(level + 1..) == Some(base))
+    match entry.iter().position(|&b| b == LEVEL) {
+        Some(level) => entry.get(level + 1..) == Some(base),
+        // Above the root is nothing, not itself.
+        None => base.is_empty() && !entry.is_empty(),
+    }
 }
 
 fn push_name(name: &[u8], form: &mut Vec<u8>) -> Option<()> {
@@ -207,6 +211,7 @@ mod tests {
         assert!(!is_within(&entry, &other) && !is_within(&base, &entry) && !is_directly_below(&base, &base));
         assert!(!is_within(&normal_form(br"cn=\00ou\3Dp\00o\3Dx"), &base));
         assert!(!is_within(&normal_form(b"no name\0ou=p\0o=x"), &base));
+        assert!(is_directly_below(&normal_form(b"o=x"), b"") && !is_directly_below(b"", b""));
         assert!(!is_directly_below(&entry, &normal_form(b"o=x")) && is_within(&entry, &normal_form(b"o=x")));
     }
 
