@@ -18,16 +18,17 @@ pub const EXTENDED_RESPONSE: u8 = 0x78;
 /// A value: its tag, its length, and its parts one after the other.
 pub fn value(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
-    let mut value = vec![tag];
-    match u8::try_from(body.len()) {
-        Ok(length) if length < 0x80 => value.push(length),
-        _ => {
-            value.push(0x84);
-            value.extend(u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes());
-        }
-    }
+    let mut value = header(tag, body.len());
     value.extend(body);
     value
+}
+
+/// The tag and the length of a value.
+fn header(tag: u8, length: usize) -> Vec<u8> {
+    match u8::try_from(length) {
+        Ok(length) if length < 0x80 => vec![tag, length],
+        _ => [&[tag, 0x84], &u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes()[..]].concat(),
+    }
 }
 
 /// A message with an operation and, where given, a control list.
@@ -104,7 +105,14 @@ pub fn person(id: u8, uid: &str) -> Vec<u8> {
 
 /// Sequences within sequences.
 pub fn nested(depth: usize) -> Vec<u8> {
-    (0..depth).fold(Vec::new(), |inner, _| value(0x30, &[&inner]))
+    let mut length = 0;
+    let headers = (0..depth).map(|_| {
+        let header = header(0x30, length);
+        length += header.len();
+        header
+    });
+    let from_inside: Vec<Vec<u8>> = headers.collect();
+    from_inside.into_iter().rev().flatten().collect()
 }
 
 /// Length, message id and operation tag of the first request in `bytes`, if it is whole.

@@ -31,7 +31,7 @@ fn config(server: &LdapServer) -> LdapConfig {
             filter: "(objectClass=*)".to_owned(),
         }],
         page_size: 2,
-        timeouts: Timeouts { idle: Duration::from_secs(2), read: Duration::from_secs(60) },
+        timeouts: Timeouts { idle: Duration::from_secs(5), read: Duration::from_secs(60) },
         caps: Caps {
             page_entries: 100,
             total_entries: 600,
