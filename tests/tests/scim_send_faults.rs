@@ -112,7 +112,8 @@ async fn a_service_that_answers_nothing_any_more_ends_the_run() {
         is_down.then(|| Scripted::json(201, &Value::Null).after(Duration::from_secs(30)))
     })
     .await;
-    let mut sync = Synchronisation::with(&server.url(), "t".into(), |config| config.timeout = Duration::from_millis(500));
+    let mut sync =
+        Synchronisation::with(&server.url(), "t".into(), |config| config.timeout = Duration::from_millis(500));
     let applied = sync.run(&six()).await;
     assert_eq!(reasons(&applied, Verb::CreateUser), ["TargetUnavailable"; 6]);
     assert_eq!(sent(&server, "POST", "/Users"), 1);

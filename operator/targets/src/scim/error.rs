@@ -252,10 +252,7 @@ impl ScimError {
 
     /// Whether this is about the service and not about one object: other requests would meet it too.
     pub(super) fn is_general(&self) -> bool {
-        !matches!(
-            self,
-            Self::NotFound { .. } | Self::Refused { .. } | Self::TooLarge { .. } | Self::Changed { .. }
-        )
+        !matches!(self, Self::NotFound { .. } | Self::Refused { .. } | Self::TooLarge { .. } | Self::Changed { .. })
     }
 }
 

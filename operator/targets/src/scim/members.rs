@@ -114,7 +114,8 @@ impl<'w> Sending<'_, 'w> {
         error: ScimError,
     ) -> Option<(Batch<'w>, ScimError)> {
         let says_nothing = error.refusal().is_none() && !error.is_ambiguous();
-        let looked = if says_nothing { None } else { Some(self.client.send(&Call::get("get", &["Groups", group])).await) };
+        let looked =
+            if says_nothing { None } else { Some(self.client.send(&Call::get("get", &["Groups", group])).await) };
         let now = match looked {
             Some(Ok(reply)) => {
                 self.has_version("Groups", group, reply.version);

@@ -421,13 +421,8 @@ mod tests {
     #[tokio::test]
     async fn a_whole_object_that_is_sent_again_keeps_what_somebody_else_changed_in_between() {
         let meanwhile = Some((|person: &mut Value| person["nickName"] = json!("Al")) as fn(&mut Value));
-        let service = service(Service {
-            people: vec![ada()],
-            refusals: vec![503],
-            plain: true,
-            meanwhile,
-            ..Service::default()
-        });
+        let service =
+            service(Service { people: vec![ada()], refusals: vec![503], plain: true, meanwhile, ..Service::default() });
         assert_eq!(retitle(&service).await.unwrap(), Wrote::Changed);
         let ada = service.lock().unwrap().people[0].clone();
         assert_eq!((&ada["title"], &ada["nickName"]), (&json!("Dr"), &json!("Al")));
