@@ -52,6 +52,7 @@ const NO_LISTENER: &str = "ldap://127.0.0.1:9";
 /// All that the operator has to name.
 pub async fn all(world: &World) -> anyhow::Result<Vec<Case>> {
     let mut cases = of_the_directory(world);
+    cases.extend(of_the_searches(world));
     cases.extend(of_references());
     cases.extend(of_the_spec());
     cases.extend(of_the_service(world).await?);
@@ -132,6 +133,12 @@ fn of_the_directory(world: &World) -> Vec<Case> {
                  cluster's DNS"
             ),
         ),
+    ]
+}
+
+fn of_the_searches(world: &World) -> Vec<Case> {
+    let ldaps = world.slapd.ldaps_url().unwrap_or_default();
+    vec![
         case(
             "wrong-base",
             people("ou=staff,dc=example,dc=com", "(objectClass=inetOrgPerson)"),
