@@ -50,6 +50,7 @@ async fn main() -> Result<()> {
     let requests = directory.received().len() - 1;
     // As many requests as a second allows go out at once in the beginning.
     let least = Duration::from_secs_f64(requests.saturating_sub(per_second) as f64 / per_second as f64);
+    ensure!(!least.is_zero(), "{requests} requests are too few for the pacing to matter");
     let ratio = took.as_secs_f64() / least.as_secs_f64();
     println!(
         "{people} people, {groups} groups: {requests} requests in {:.1} s; at {per_second} a second they take at least \
