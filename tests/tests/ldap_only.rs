@@ -49,7 +49,7 @@ impl World {
         let bind = Bind::Simple { username: slapd::READER_DN.to_owned(), password };
         let config = ldap_schema::config(self.slapd.url(), bind, PEOPLE_DN, &json!({ "schema": "OpenLDAP" }));
         let mut groups = config.groups.clone();
-        groups[0].base_dn = GROUPS_DN.to_owned();
+        GROUPS_DN.clone_into(&mut groups[0].base_dn);
         LdapConfig { groups, ..config }
     }
 

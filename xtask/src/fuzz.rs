@@ -72,7 +72,10 @@ pub(crate) fn search(targets: &[String], time: Duration, progress: tools::Progre
             .collect();
         // The lines end when the last of the workers does.
         drop(lines);
-        told.iter().for_each(|line: String| progress(&line));
+        for line in told {
+            let line: String = line;
+            progress(&line);
+        }
         let ended = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
         ended.flatten().map(|failure| format!("{failure:#}")).collect::<Vec<String>>()
     });

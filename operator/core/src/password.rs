@@ -202,7 +202,8 @@ impl fmt::Debug for Fingerprint {
 impl Fingerprint {
     /// Thirty-two hexadecimal digits.
     pub(crate) fn digits(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
+        self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
     }
 
     /// What [`Self::digits`] wrote.

@@ -38,7 +38,10 @@ mod tests {
     use super::*;
     use std::path::{Path, PathBuf};
 
-    const TARGETS: [(&str, fn(&[u8])); 5] = [
+    /// What has to hold for an input.
+    type Holds = fn(&[u8]);
+
+    const TARGETS: [(&str, Holds); 5] = [
         ("google_json", google_json),
         ("ldap_dn", ldap_dn),
         ("ldap_entry", ldap_entry),

@@ -45,7 +45,7 @@ async fn a_server_that_fails_in_the_middle_fails_the_read_and_the_next_read_is_o
     assert_eq!(error.reason(), "SourceReadIncomplete", "{error}");
     for _ in 0..2 {
         let read = source.read_all().await.unwrap();
-        let addresses: Vec<&str> = read.snapshot().users().map(|user| user.address()).collect();
+        let addresses: Vec<&str> = read.snapshot().users().map(directory_sync_core::snapshot::User::address).collect();
         assert_eq!((read.server(), addresses), (Some(second.url().as_str()), vec!["ada@example.com"]));
     }
 }

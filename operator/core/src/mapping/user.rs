@@ -82,17 +82,17 @@ impl UserMapping {
         // Last, when it is known which attributes everything else needs.
         let password = spec.password.as_deref().map(|name| password(name, &mut requested)).transpose()?;
         Ok(Self {
+            requested,
+            id,
+            email,
             aliases,
             given_name,
             family_name,
             display_name,
             org_unit,
             active,
-            id,
-            email,
             attributes,
             password,
-            requested,
         })
     }
 
