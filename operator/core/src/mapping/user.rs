@@ -114,9 +114,9 @@ impl UserMapping {
         self.attributes.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Whether passwords are read.
-    pub fn has_password(&self) -> bool {
-        self.password.is_some()
+    /// The attribute that holds passwords, if they are read. Its values are needed as they are, whatever their syntax.
+    pub fn password_attribute(&self) -> Option<&str> {
+        self.requested.names().get(self.password?).map(String::as_str)
     }
 
     /// Fills `record` from an entry. Values that cannot be used are left out and counted in `malformed`; a field that

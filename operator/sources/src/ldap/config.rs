@@ -285,7 +285,7 @@ impl LdapConfig {
                 return Err(LdapError::PlaintextRefused { url });
             }
         }
-        if self.user_mapping.has_password() && !ldaps && !self.tls.start_tls {
+        if self.user_mapping.password_attribute().is_some() && !ldaps && !self.tls.start_tls {
             return Err(LdapError::PasswordsInClearText);
         }
         if self.users.is_empty() {

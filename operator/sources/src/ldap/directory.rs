@@ -141,6 +141,8 @@ impl<'d> Directory<'d> {
     pub(super) async fn learn_syntaxes(&mut self) -> Result<(), LdapError> {
         let groups = self.config.group_mapping.as_ref().map(|mapping| mapping.attributes()).unwrap_or_default();
         let mapped = self.config.user_mapping.attributes().iter().chain(groups).map(String::as_str);
+        let password = self.config.user_mapping.password_attribute();
+        let mapped = mapped.filter(|&attribute| Some(attribute) != password);
         let unknown = syntax::unknown(mapped);
         if !unknown.is_empty() {
             let root = self.root().await?;
