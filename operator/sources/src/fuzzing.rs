@@ -38,7 +38,9 @@ mod tests {
     use super::*;
     use std::path::{Path, PathBuf};
 
-    const TARGETS: [(&str, fn(&[u8])); 5] = [
+    type Holds = fn(&[u8]);
+
+    const TARGETS: [(&str, Holds); 5] = [
         ("google_json", google_json),
         ("ldap_dn", ldap_dn),
         ("ldap_entry", ldap_entry),

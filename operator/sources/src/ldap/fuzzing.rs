@@ -65,7 +65,7 @@ fn split(form: &[u8]) -> Option<Vec<Level>> {
 
 /// Writes a name with every byte of its values as two digits.
 fn in_digits(levels: &[Level]) -> Vec<u8> {
-    write_name(levels, &|value| value.iter().map(|byte| format!("\\{byte:02X}")).collect())
+    write_name(levels, &digits)
 }
 
 /// Writes a name as people would (RFC 4514 §2.4).
@@ -77,6 +77,15 @@ fn in_letters(levels: &[Level]) -> Vec<u8> {
             _ => format!("\\{byte:02x}"),
         });
         written.collect()
+    })
+}
+
+/// Every byte as two digits, which names and filters write alike.
+fn digits(value: &[u8]) -> String {
+    value.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\\{byte:02X}");
+        text
     })
 }
 
@@ -140,13 +149,7 @@ fn primitive(tag: &StructureTag) -> &[u8] {
 /// Writes a filter from its parts (RFC 4511 §4.5.1.7), with every byte of its values as two digits (RFC 4515 §3).
 fn write_filter(filter: &StructureTag) -> String {
     let text = |tag| String::from_utf8_lossy(primitive(tag)).into_owned();
-    let value = |tag| {
-        primitive(tag).iter().fold(String::new(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "\\{byte:02X}");
-            text
-        })
-    };
+    let value = |tag| digits(primitive(tag));
     let inner = match (filter.id, constructed(filter)) {
         (7, None) => format!("{}=*", text(filter)),
         (operator @ 0..=2, Some((_, parts))) => {
