@@ -68,15 +68,6 @@ fn in_digits(levels: &[Level]) -> Vec<u8> {
     write_name(levels, &digits)
 }
 
-/// Every byte as a backslash and two digits.
-fn digits(value: &[u8]) -> String {
-    value.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "\\{byte:02X}");
-        text
-    })
-}
-
 /// Writes a name as people would (RFC 4514 §2.4).
 fn in_letters(levels: &[Level]) -> Vec<u8> {
     write_name(levels, &|value| {
@@ -86,6 +77,15 @@ fn in_letters(levels: &[Level]) -> Vec<u8> {
             _ => format!("\\{byte:02x}"),
         });
         written.collect()
+    })
+}
+
+/// Every byte as two digits, which names and filters write alike.
+fn digits(value: &[u8]) -> String {
+    value.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\\{byte:02X}");
+        text
     })
 }
 
