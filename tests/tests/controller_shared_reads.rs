@@ -19,6 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 const PEOPLE: usize = 25;
+/// Longer than any test takes on a busy machine.
+const LONG: &str = "1h";
 
 /// A way to the directory that counts who comes: a read, and the look-ups of a run, are one connection each.
 struct Door {
@@ -84,7 +86,7 @@ impl Pair {
     /// Both, as people apply them together.
     async fn apply(&self, freshness_of_two: &str) -> Result<Running> {
         let url = self.door.url();
-        let one = self.scene.sync("one", &json!({ "source": { "ldap": { "urls": [url] } } }));
+        let one = self.scene.sync("one", &json!({ "source": { "ldap": { "urls": [url] }, "freshness": LONG } }));
         let two = self.scene.sync(
             "two",
             &json!({
@@ -120,7 +122,7 @@ fn read_by(status: &DirectorySyncStatus) -> &str {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_directory_for_two_services_is_read_once_and_again_for_whoever_asks() -> Result<()> {
     let pair = Pair::new("shared").await?;
-    let running = pair.apply("60s").await?;
+    let running = pair.apply(LONG).await?;
     let [one, two] = pair.settled().await?;
     assert_eq!(pair.door.connections(), 1, "{:#?} {:#?}", one.source, two.source);
     assert_eq!((pair.scene.people().await?, pair.active_in_second().await?), (PEOPLE, PEOPLE));
@@ -155,7 +157,7 @@ async fn one_directory_for_two_services_is_read_once_and_again_for_whoever_asks(
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_is_used_after_a_read_that_began_after_it() -> Result<()> {
     let pair = Pair::new("approved").await?;
-    let running = pair.apply("60s").await?;
+    let running = pair.apply(LONG).await?;
     pair.settled().await?;
     let (slapd, resources) = (&pair.scene.shared.slapd, &pair.scene.resources);
     let dn = "uid=p7,ou=approved,dc=example,dc=com";
