@@ -3,7 +3,7 @@
 use super::ber::{self, Reader};
 use super::config::{Bind, Dereference, LdapConfig, Scope, Server};
 use super::error::{LdapError, ResultCode};
-use super::guard::{EntrySink, Guard, Totals};
+use super::guard::{EntrySink, Guard, TlsClient, Totals};
 use super::syntax::Syntaxes;
 use directory_sync_core::mapping::Entry;
 use futures::FutureExt;
@@ -50,7 +50,7 @@ pub(super) struct Page {
 pub(super) async fn connect(
     config: &LdapConfig,
     servers: &[Server],
-    tls: &Arc<rustls::ClientConfig>,
+    tls: &TlsClient,
     totals: &Arc<Totals>,
 ) -> Result<Connection, LdapError> {
     let mut attempts = Vec::new();
@@ -84,7 +84,7 @@ impl Connection {
     pub(super) async fn open(
         config: &LdapConfig,
         server: &Server,
-        tls: &Arc<rustls::ClientConfig>,
+        tls: &TlsClient,
         totals: &Arc<Totals>,
     ) -> Result<Self, LdapError> {
         let (guard, stream) = Guard::open(config, server, tls, totals).await?;

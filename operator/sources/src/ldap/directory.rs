@@ -5,15 +5,15 @@ use super::config::{LdapConfig, Scope, Search, Server};
 use super::connection::{Connection, Request};
 use super::dn;
 use super::error::{LdapError, excerpt};
-use super::guard::{EntrySink, Totals};
+use super::guard::{EntrySink, TlsClient, Totals};
 use super::names::{self, MemberName};
+use super::ranged::Ranged;
 use super::ranges;
 use super::referral::{HOPS, Target};
 use super::schema;
 use super::syntax::{self, Syntaxes};
 use directory_sync_core::mapping::Entry;
 use directory_sync_core::read::{IncompleteRead, Next};
-use directory_sync_core::snapshot::Referencer;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -42,18 +42,6 @@ pub(super) trait Collector: EntrySink {
     fn ranged(&mut self, _ranged: &Ranged, _members: Option<Vec<MemberName>>) -> Result<(), LdapError> {
         Ok(())
     }
-}
-
-/// A member attribute of which only a range came.
-pub(super) struct Ranged {
-    /// The entry.
-    pub(super) entry: String,
-    /// The attribute.
-    pub(super) attribute: String,
-    /// Makes references of the values.
-    pub(super) referencer: Referencer,
-    /// What the collector knows the entry by.
-    pub(super) place: usize,
 }
 
 /// Continuation references: each a choice of servers that hold one part of the answer.
@@ -91,7 +79,7 @@ impl References {
 /// A directory that is being read.
 pub(super) struct Directory<'d> {
     pub(super) config: &'d LdapConfig,
-    pub(super) tls: &'d Arc<rustls::ClientConfig>,
+    pub(super) tls: &'d TlsClient,
     pub(super) connection: Connection,
     pub(super) ldaps: bool,
     totals: Arc<Totals>,
@@ -129,7 +117,7 @@ impl<'d> Directory<'d> {
     /// Reads over this connection.
     pub(super) fn new(
         config: &'d LdapConfig,
-        tls: &'d Arc<rustls::ClientConfig>,
+        tls: &'d TlsClient,
         connection: Connection,
         ldaps: bool,
         totals: Arc<Totals>,

@@ -1,13 +1,13 @@
 //! Groups with their members, by what groups know each of them by.
 
 use super::config::LdapConfig;
-use super::directory::{Collector, Ranged, References};
+use super::directory::{Collector, References};
 use super::dn;
 use super::error::LdapError;
 use super::guard::EntrySink;
 use super::names::{self, MemberName};
-use super::ranges;
-use directory_sync_core::mapping::{Entry, GroupMapping, same_attribute};
+use super::ranged::{Ranged, RangedMembers};
+use directory_sync_core::mapping::{Entry, GroupMapping};
 use directory_sync_core::read::{IncompleteRead, Next, Read, Section, SourceSide};
 use directory_sync_core::snapshot::{Reference, Referencer};
 use std::collections::HashMap;
@@ -54,10 +54,7 @@ pub(super) struct Graph {
     count: usize,
     entries_cap: usize,
     cap: usize,
-    /// Attributes of the next entry of which only a range came.
-    partial: Vec<String>,
-    rows: Vec<Reference>,
-    ranged: Vec<Ranged>,
+    ranged: RangedMembers<Reference>,
     references: References,
 }
 
@@ -82,9 +79,7 @@ impl Graph {
             count: 0,
             entries_cap: config.caps.read.entries,
             cap: config.caps.read.memberships,
-            partial: Vec::new(),
-            rows: Vec::new(),
-            ranged: Vec::new(),
+            ranged: RangedMembers::default(),
             references: References::default(),
         }
     }
@@ -147,16 +142,11 @@ impl EntrySink for Graph {
     }
 
     fn range(&mut self, description: &str, _: &[&[u8]]) -> bool {
-        let Some((attribute, _)) = ranges::bounds(description) else { return false };
-        let names_members = self.member_attributes().iter().any(|known| same_attribute(known, attribute));
-        if names_members {
-            self.partial.push(attribute.to_owned());
-        }
-        names_members
+        self.ranged.came(description, self.attributes.iter().take(self.members))
     }
 
     fn entry(&mut self, entry: &Entry<'_>) -> Result<(), LdapError> {
-        let partial = std::mem::take(&mut self.partial);
+        let partial = self.ranged.take_attributes();
         let group = self.referencer.reference(&dn::normal_form(entry.name.as_bytes()));
         self.read.saw(self.section, group);
         self.last = Some(group);
@@ -174,15 +164,7 @@ impl EntrySink for Graph {
         if self.groups.len() >= self.entries_cap {
             return Err(Self::exceeded("groups", self.entries_cap));
         }
-        for attribute in partial {
-            self.ranged.push(Ranged {
-                entry: entry.name.to_owned(),
-                attribute,
-                referencer: self.referencer.clone(),
-                place: self.rows.len(),
-            });
-            self.rows.push(group);
-        }
+        self.ranged.add(entry.name, partial, &self.referencer, group);
         let identifier = self.sid.and_then(|place| entry.values.get(place)?.first());
         let identifier = identifier.and_then(|sid| std::str::from_utf8(sid).ok());
         let identifier = identifier.map(|sid| names::identifier(&self.referencer, sid));
@@ -211,11 +193,11 @@ impl Collector for Graph {
     }
 
     fn take_ranged(&mut self) -> Vec<Ranged> {
-        std::mem::take(&mut self.ranged)
+        self.ranged.take()
     }
 
     fn ranged(&mut self, ranged: &Ranged, members: Option<Vec<MemberName>>) -> Result<(), LdapError> {
-        let Some(&group) = self.rows.get(ranged.place) else { return Ok(()) };
+        let Some(group) = self.ranged.group(ranged) else { return Ok(()) };
         if let Some(members) = members {
             return self.add(group, members);
         }

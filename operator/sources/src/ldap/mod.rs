@@ -5,15 +5,18 @@
 //! | `guard` | owns the connection: sockets, TLS, caps, structure of messages, decoding of entries |
 //! | `servers` | which servers there are, and which of them failed lately |
 //! | `connection` | binds and searches through the LDAP library behind the guard |
+//! | `access` | the way to a directory, and the thread on which it is worked with |
 //! | `directory` | one search to its very end: pages, ranges of long attributes, referrals |
 //! | `read` | all searches into a complete read |
 //! | `selection`, `graph` | who is in the groups to which a source is limited |
 //! | `passing` | groups that only pass their members on to the groups that they are in |
+//! | `ranged`, `ranges` | attributes with so many values that they come in ranges |
 //! | `names`, `dn` | by what groups know people |
 //! | `syntax`, `schema` | which values are bytes, and what they are written as |
 //! | `confirm` | looks up people and groups before they are removed |
 //! | `describe` | what answers, and where an entry is, for people |
 
+mod access;
 mod ber;
 mod config;
 mod confirm;
@@ -29,6 +32,7 @@ mod graph;
 mod guard;
 mod names;
 mod passing;
+mod ranged;
 mod ranges;
 mod read;
 mod referral;
@@ -42,25 +46,18 @@ pub use error::LdapError;
 pub use servers::Health;
 
 use crate::{Sightings, Source, SourceDescription, SourceError};
+use access::Access;
 use async_trait::async_trait;
-use config::Server;
-use directory::Directory;
 use directory_sync_core::confirm::{Finding, Lookup};
 use directory_sync_core::read::{CompleteRead, SourceSide};
 use directory_sync_core::snapshot::Referencer;
 use names::Names;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How often a connection is made to come to the server that was read last, where one URL leads to many.
-const SAME_SERVER_ATTEMPTS: usize = 4;
-
 /// A directory that speaks `LDAPv3` (RFC 4511).
 #[derive(Debug)]
 pub struct LdapSource {
-    config: LdapConfig,
-    /// Those of the settings; none if a domain names them.
-    servers: Vec<Server>,
-    tls: Arc<rustls::ClientConfig>,
+    access: Arc<Access>,
     /// By what groups know the people of the last read.
     names: Mutex<Arc<Names>>,
 }
@@ -68,69 +65,19 @@ pub struct LdapSource {
 impl LdapSource {
     /// Checks the settings; nothing is sent yet.
     pub fn new(config: LdapConfig) -> Result<Self, LdapError> {
-        let servers = config.validate()?;
-        let tls = guard::client_config(&config.tls)?;
-        Ok(Self { config, servers, tls, names: Mutex::default() })
+        Ok(Self { access: Arc::new(Access::new(config)?), names: Mutex::default() })
     }
 
     /// Reads everything, or says why there is no snapshot.
     pub async fn read_all(&self) -> Result<CompleteRead<SourceSide>, LdapError> {
-        let after = self.config.timeouts.read;
-        let read = async {
-            let mut directory = self.connect().await?;
-            let (url, address) = (directory.connection.url().to_owned(), directory.connection.address());
-            let (read, names) = match Box::pin(read::read(&mut directory)).await {
-                Ok(read) => read,
-                Err(error) => {
-                    // It may be another server, to which a referral led, that failed.
-                    if error.failed_server() == Some(&url) {
-                        self.config.health.failed(&url);
-                    }
-                    return Err(error);
-                }
-            };
-            self.config.health.read(&url, address, read.server().unwrap_or_default());
-            directory.close().await;
-            *self.names.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
-            Ok(read)
-        };
-        tokio::time::timeout(after, read).await.unwrap_or_else(|_| {
-            let url = self.config.domain.clone().unwrap_or_else(|| self.config.urls.join(", "));
-            Err(LdapError::TimedOut { url, what: "come to the end of the read", after })
-        })
-    }
-
-    /// Connects and binds to the first server that can be used; if its URL leads to many, to the one that was read last,
-    /// as far as that can be brought about. Removals wait when it is another one.
-    async fn connect(&self) -> Result<Directory<'_>, LdapError> {
-        for _ in 1..SAME_SERVER_ATTEMPTS {
-            let mut directory = self.connect_once().await?;
-            let server = directory.server().await?;
-            let (url, address) = (directory.connection.url(), directory.connection.address());
-            if !self.config.health.was_another(url, address, &server) {
-                directory.learn_syntaxes().await?;
-                return Ok(directory);
-            }
-            directory.close().await;
-        }
-        let mut directory = self.connect_once().await?;
-        directory.learn_syntaxes().await?;
-        Ok(directory)
-    }
-
-    async fn connect_once(&self) -> Result<Directory<'_>, LdapError> {
-        let found;
-        let servers = match &self.config.domain {
-            Some(domain) => {
-                found = servers::of_domain(&self.config, domain).await?;
-                &found
-            }
-            None => &self.servers,
-        };
-        let ldaps = servers.first().is_some_and(|server| server.ldaps);
-        let totals = Arc::default();
-        let connection = connection::connect(&self.config, servers, &self.tls, &totals).await?;
-        Ok(Directory::new(&self.config, &self.tls, connection, ldaps, totals))
+        let after = self.access.config().timeouts.read;
+        let read = tokio::time::timeout(after, self.access.work(async |access| access.read().await));
+        let (read, names) = read.await.unwrap_or_else(|_| {
+            let what = "come to the end of the read";
+            Err(LdapError::TimedOut { url: self.access.place(), what, after })
+        })?;
+        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
+        Ok(read)
     }
 }
 
@@ -148,35 +95,40 @@ impl Source for LdapSource {
         if lookups.is_empty() {
             return Vec::new();
         }
-        let after = self.config.timeouts.read;
         let unreadable = |message: String| vec![Finding::Unreadable { message }; lookups.len()];
         let names = Arc::clone(&self.names.lock().unwrap_or_else(PoisonError::into_inner));
-        let confirm = async {
-            match self.connect().await {
-                Ok(mut directory) => {
-                    let findings = confirm::confirm(&mut directory, &names, lookups, referencer).await;
-                    directory.close().await;
-                    findings
-                }
-                Err(error) => unreadable(error.to_string()),
-            }
-        };
-        tokio::time::timeout(after, confirm)
-            .await
-            .unwrap_or_else(|_| unreadable("the directory took too long to answer the look-ups".to_owned()))
+        let (asked, referencer) = (lookups.to_vec(), referencer.clone());
+        let confirm = self.access.work(async move |access| {
+            let mut directory = access.connect().await?;
+            let findings = confirm::confirm(&mut directory, &names, &asked, &referencer).await;
+            directory.close().await;
+            Ok(findings)
+        });
+        match tokio::time::timeout(self.access.config().timeouts.read, confirm).await {
+            Ok(Ok(findings)) => findings,
+            Ok(Err(error)) => unreadable(error.to_string()),
+            Err(_) => unreadable("the directory took too long to answer the look-ups".to_owned()),
+        }
     }
 
     async fn describe(&self) -> Result<SourceDescription, SourceError> {
-        let mut directory = self.connect().await?;
-        let description = describe::describe(&mut directory).await?;
-        directory.close().await;
-        Ok(description)
+        let describe = async |access: &Access| {
+            let mut directory = access.connect().await?;
+            let description = describe::describe(&mut directory).await?;
+            directory.close().await;
+            Ok(description)
+        };
+        Ok(self.access.work(describe).await?)
     }
 
     async fn find(&self, text: &str) -> Sightings {
-        let mut directory = self.connect().await?;
-        let sightings = describe::find(&mut directory, text).await?;
-        directory.close().await;
-        Ok(sightings)
+        let text = text.to_owned();
+        let find = async move |access: &Access| {
+            let mut directory = access.connect().await?;
+            let sightings = describe::find(&mut directory, &text).await?;
+            directory.close().await;
+            Ok(sightings)
+        };
+        Ok(self.access.work(find).await?)
     }
 }

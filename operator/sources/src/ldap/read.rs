@@ -1,15 +1,15 @@
 //! Reading everything, page by page, into columns.
 
 use super::config::LdapConfig;
-use super::directory::{Collector, Directory, Ranged, References};
+use super::directory::{Collector, Directory, References};
 use super::dn;
 use super::error::LdapError;
 use super::guard::EntrySink;
 use super::names::{self, MemberName, Names, PersonAttributes};
 use super::passing::PassingOn;
-use super::ranges;
+use super::ranged::{Ranged, RangedMembers};
 use super::selection::Selection;
-use directory_sync_core::mapping::{Entry, GroupMapping, UserMapping, same_attribute};
+use directory_sync_core::mapping::{Entry, GroupMapping, UserMapping};
 use directory_sync_core::operation::Kind;
 use directory_sync_core::plan::WarningKind;
 use directory_sync_core::read::{CompleteRead, IncompleteRead, Next, Read, Section, SourceSide};
@@ -96,9 +96,7 @@ async fn groups(
         record: GroupRecord::default(),
         taken: HashSet::new(),
         passing_on: config.passes_members_on().then(|| PassingOn::new(config.caps.read.memberships)),
-        partial: Vec::new(),
-        rows: Vec::new(),
-        ranged: Vec::new(),
+        ranged: RangedMembers::default(),
         references: References::default(),
     };
     for search in &config.groups {
@@ -205,10 +203,7 @@ struct Groups<'r> {
     /// The groups that were taken, each of which may be found by several searches.
     taken: HashSet<Reference>,
     passing_on: Option<PassingOn>,
-    /// Member attributes of the next entry of which only a range came.
-    partial: Vec<String>,
-    rows: Vec<Place>,
-    ranged: Vec<Ranged>,
+    ranged: RangedMembers<Place>,
     references: References,
 }
 
@@ -254,16 +249,11 @@ impl EntrySink for Groups<'_> {
     }
 
     fn range(&mut self, description: &str, _: &[&[u8]]) -> bool {
-        let Some((attribute, _)) = ranges::bounds(description) else { return false };
-        let names_members = self.mapping.member_attributes().any(|known| same_attribute(known, attribute));
-        if names_members {
-            self.partial.push(attribute.to_owned());
-        }
-        names_members
+        self.ranged.came(description, self.mapping.member_attributes())
     }
 
     fn entry(&mut self, entry: &Entry<'_>) -> Result<(), LdapError> {
-        let partial = std::mem::take(&mut self.partial);
+        let partial = self.ranged.take_attributes();
         let reference = self.read.referencer().reference(&dn::normal_form(entry.name.as_bytes()));
         self.read.saw(self.section, reference);
         if self.mapping.map(entry, &mut self.record, &mut self.read.skipped_mut().malformed_values).is_err() {
@@ -286,15 +276,7 @@ impl EntrySink for Groups<'_> {
                 self.member(place, member)?;
             }
         }
-        for attribute in partial {
-            self.ranged.push(Ranged {
-                entry: entry.name.to_owned(),
-                attribute,
-                referencer: self.read.referencer().clone(),
-                place: self.rows.len(),
-            });
-            self.rows.push(place);
-        }
+        self.ranged.add(entry.name, partial, self.read.referencer(), place);
         Ok(())
     }
 
@@ -318,11 +300,11 @@ impl Collector for Groups<'_> {
     }
 
     fn take_ranged(&mut self) -> Vec<Ranged> {
-        std::mem::take(&mut self.ranged)
+        self.ranged.take()
     }
 
     fn ranged(&mut self, ranged: &Ranged, members: Option<Vec<MemberName>>) -> Result<(), LdapError> {
-        let Some(&place) = self.rows.get(ranged.place) else { return Ok(()) };
+        let Some(place) = self.ranged.group(ranged) else { return Ok(()) };
         match (members, place) {
             (Some(members), place) => {
                 for member in members {

@@ -1,11 +1,11 @@
 //! What a look-up finds.
 
-use crate::ldap::directory::{Collector, Ranged, References};
+use crate::ldap::directory::{Collector, References};
 use crate::ldap::error::LdapError;
 use crate::ldap::guard::EntrySink;
 use crate::ldap::names::MemberName;
-use crate::ldap::ranges;
-use directory_sync_core::mapping::{Entry, same_attribute};
+use crate::ldap::ranged::{Ranged, RangedMembers};
+use directory_sync_core::mapping::Entry;
 use directory_sync_core::read::{IncompleteRead, Next};
 use directory_sync_core::snapshot::Referencer;
 
@@ -21,9 +21,7 @@ pub(super) struct Found<'w, F> {
     pub(super) further: Option<Vec<MemberName>>,
     /// Attributes that name members, and what makes references of their values; `None`: they are not asked for.
     members: Option<(Vec<String>, Referencer)>,
-    /// Of these, those of the next entry of which only a range came.
-    partial: Vec<String>,
-    ranged: Vec<Ranged>,
+    ranged: RangedMembers<()>,
     references: References,
     pages: usize,
     take: F,
@@ -37,8 +35,7 @@ impl<'w, F: FnMut(&Entry<'_>) + Send> Found<'w, F> {
             names: Vec::new(),
             further: Some(Vec::new()),
             members: None,
-            partial: Vec::new(),
-            ranged: Vec::new(),
+            ranged: RangedMembers::default(),
             references: References::default(),
             pages: 0,
             take,
@@ -57,16 +54,11 @@ impl<F: FnMut(&Entry<'_>) + Send> EntrySink for Found<'_, F> {
     }
 
     fn range(&mut self, description: &str, _: &[&[u8]]) -> bool {
-        let Some((attribute, _)) = ranges::bounds(description) else { return false };
-        let known = self.members.as_ref().is_some_and(|(known, _)| known.iter().any(|a| same_attribute(a, attribute)));
-        if known {
-            self.partial.push(attribute.to_owned());
-        }
-        known
+        self.ranged.came(description, self.members.iter().flat_map(|(known, _)| known))
     }
 
     fn entry(&mut self, entry: &Entry<'_>) -> Result<(), LdapError> {
-        let partial = std::mem::take(&mut self.partial);
+        let partial = self.ranged.take_attributes();
         // The same entry may be found by several searches.
         if self.names.iter().any(|name| name == entry.name) {
             return Ok(());
@@ -76,11 +68,8 @@ impl<F: FnMut(&Entry<'_>) + Send> EntrySink for Found<'_, F> {
             self.names.push(entry.name.to_owned());
         }
         (self.take)(entry);
-        for attribute in partial {
-            if let Some((_, referencer)) = &self.members {
-                let referencer = referencer.clone();
-                self.ranged.push(Ranged { entry: entry.name.to_owned(), attribute, referencer, place: 0 });
-            }
+        if let Some((_, referencer)) = &self.members {
+            self.ranged.add(entry.name, partial, referencer, ());
         }
         Ok(())
     }
@@ -107,7 +96,7 @@ impl<F: FnMut(&Entry<'_>) + Send> Collector for Found<'_, F> {
     }
 
     fn take_ranged(&mut self) -> Vec<Ranged> {
-        std::mem::take(&mut self.ranged)
+        self.ranged.take()
     }
 
     fn ranged(&mut self, _: &Ranged, members: Option<Vec<MemberName>>) -> Result<(), LdapError> {

@@ -52,7 +52,7 @@ impl Answers {
     }
 
     /// Takes what follows for the answer to this request, and begins to count anew.
-    pub(super) fn expect(&mut self, id: u32, request: Request) {
+    pub(super) fn are_for(&mut self, id: u32, request: Request) {
         self.outstanding = Some((id, request));
         self.page_entries = 0;
         self.page_bytes = 0;

@@ -88,7 +88,7 @@ pub(super) fn take<'p>(request: Request, pieces: impl IntoIterator<Item = &'p [u
     let caps =
         Caps { message_bytes: MESSAGE_BYTES, page_entries: PAGE_ENTRIES, page_bytes: PAGE_BYTES, ..Caps::default() };
     let mut answers = Answers::new("ldaps://localhost".to_owned(), caps, Arc::default());
-    answers.expect(ID, request);
+    answers.are_for(ID, request);
     let mut sink = Everything::new();
     for piece in pieces {
         answers.bytes.extend(piece);

@@ -10,12 +10,13 @@ mod entry;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod message;
+mod tls;
 mod totals;
 mod transport;
 
 pub(super) use entry::EntrySink;
+pub(super) use tls::TlsClient;
 pub(super) use totals::Totals;
-pub(super) use transport::client_config;
 
 use super::ber;
 use super::config::{LdapConfig, Server};
@@ -63,7 +64,7 @@ impl Guard {
     pub(super) async fn open(
         config: &LdapConfig,
         server: &Server,
-        tls: &Arc<rustls::ClientConfig>,
+        tls: &TlsClient,
         totals: &Arc<Totals>,
     ) -> Result<(Self, StdUnixStream), LdapError> {
         let transport = transport::open(config, server, tls).await?;
@@ -140,7 +141,8 @@ impl Guard {
                     }
                     self.deliver(sink).await?;
                     if self.answers.are_many() && read < SHORT_READ {
-                        collect().await;
+                        // The thread is that of this work alone, and the runtime's timer counts in milliseconds.
+                        std::thread::sleep(COLLECT);
                     }
                 }
                 () = sleep_until(self.due) => {
@@ -158,7 +160,7 @@ impl Guard {
             let Some(request) = self.requests.get(..length) else { return Ok(()) };
             let (id, tag) = message::request(request).map_err(|error| refusal(&self.url, error))?;
             if let Some(kind) = Request::of(tag) {
-                self.answers.expect(id, kind);
+                self.answers.are_for(id, kind);
                 self.due = Instant::now() + self.idle;
             }
             match timeout(self.idle, async {
@@ -200,12 +202,6 @@ impl Guard {
     fn late(&self, what: &'static str) -> LdapError {
         LdapError::TimedOut { url: self.url.clone(), what, after: self.idle }
     }
-}
-
-/// Lets bytes collect. The runtime's own timer counts in milliseconds, which is too long.
-async fn collect() {
-    // A runtime that is shutting down no longer runs it; then there is nothing to wait for either.
-    let _ = tokio::task::spawn_blocking(|| std::thread::sleep(COLLECT)).await;
 }
 
 #[cfg(test)]

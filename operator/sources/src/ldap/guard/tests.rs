@@ -86,7 +86,7 @@ pub(in crate::ldap) async fn guard() -> (Guard, StdUnixStream) {
 /// Hands the bytes over as the answer to a search.
 fn answer(answers: &mut Answers, bytes: &[u8]) -> Result<Step, LdapError> {
     answers.bytes = bytes.to_vec();
-    answers.expect(1, Request::Search);
+    answers.are_for(1, Request::Search);
     answers.decode(&mut 0, &mut Everything::new())
 }
 

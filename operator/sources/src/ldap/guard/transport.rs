@@ -1,19 +1,16 @@
 //! Opening the connection: name, socket, StartTLS and TLS.
 
 use super::message::{self, Answer, Request};
+use super::tls::TlsClient;
 use crate::Encryption;
 use crate::ldap::LdapError;
 use crate::ldap::ber;
-use crate::ldap::config::{LdapConfig, Server, Tls, invalid};
+use crate::ldap::config::{LdapConfig, Server};
 use crate::ldap::error::{ResultCode, words};
-use rustls::{CertificateError, ClientConfig, ProtocolVersion, RootCertStore};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls_platform_verifier::BuilderVerifierExt;
-use secrecy::ExposeSecret;
+use rustls::{CertificateError, ProtocolVersion};
+use rustls_pki_types::ServerName;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -61,51 +58,11 @@ const START_TLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.
 /// The answer to StartTLS is a few dozen bytes.
 const START_TLS_ANSWER_CAP: usize = 4096;
 
-/// What TLS needs, from the settings.
-pub(crate) fn client_config(tls: &Tls) -> Result<Arc<ClientConfig>, LdapError> {
-    let unusable = |problem: &str| {
-        invalid(
-            "tls.caBundle",
-            format!("{problem}; write the authority's certificate in PEM, from its BEGIN to its END line"),
-        )
-    };
-    let problem = |error: &dyn std::fmt::Display| unusable(&format!("it cannot be used ({error})"));
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| problem(&error))?;
-    let builder = match &tls.ca_bundle {
-        None => builder.with_platform_verifier().map_err(|error| problem(&error))?,
-        Some(bundle) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
-                roots.add(certificate.map_err(|error| problem(&error))?).map_err(|error| problem(&error))?;
-            }
-            if roots.is_empty() {
-                return Err(unusable("it holds no certificate"));
-            }
-            builder.with_root_certificates(roots)
-        }
-    };
-    let Some(own) = &tls.client_certificate else { return Ok(Arc::new(builder.with_no_client_auth())) };
-    // What the parser says of a key could quote it.
-    let not_pem =
-        |what: &str| invalid("bind.external", format!("the {what} in the Secret cannot be used; write it in PEM"));
-    let chain = CertificateDer::pem_slice_iter(own.certificate.as_bytes())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| not_pem("certificate"))?;
-    let key = PrivateKeyDer::from_pem_slice(own.key.expose_secret().as_bytes()).map_err(|_| not_pem("key"))?;
-    let config = builder
-        .with_client_auth_cert(chain, key)
-        .map_err(|_| invalid("bind.external", "certificate and key in the Secret do not belong together"))?;
-    Ok(Arc::new(config))
-}
-
 /// Connects as the settings say.
 pub(super) async fn open(
     config: &LdapConfig,
     server: &Server,
-    tls: &Arc<ClientConfig>,
+    tls: &TlsClient,
 ) -> Result<Box<dyn Transport>, LdapError> {
     let idle = config.timeouts.idle;
     let late = |what| LdapError::TimedOut { url: server.url.clone(), what, after: idle };
@@ -116,7 +73,7 @@ pub(super) async fn open(
         }
         let name = ServerName::try_from(server.host.clone())
             .map_err(|error| LdapError::TlsFailed { url: server.url.clone(), problem: error.to_string() })?;
-        let handshake = TlsConnector::from(Arc::clone(tls)).connect(name, socket);
+        let handshake = TlsConnector::from(tls.config()?).connect(name, socket);
         let stream = timeout(idle, handshake).await.map_err(|_| late("complete the TLS handshake"))?;
         return Ok(Box::new(stream.map_err(|error| tls_error(&server.url, &error))?));
     }
