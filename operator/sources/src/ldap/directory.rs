@@ -305,7 +305,7 @@ async fn pages<C: Collector>(
         }
     }
     for ranged in sink.take_ranged() {
-        let make = |value: &[u8]| names::member(&ranged.referencer, &ranged.attribute, value);
+        let make = names::members(&ranged.referencer, &ranged.attribute);
         let cap = config.caps.read.memberships;
         let members = ranges::values(connection, &ranged.entry, &ranged.attribute, cap, &make).await?;
         sink.ranged(&ranged, members)?;

@@ -88,39 +88,57 @@ fn push_name(name: &[u8], form: &mut Vec<u8>) -> Option<()> {
     if rest.is_empty() {
         return Some(());
     }
+    // Of a relative distinguished name with several, which may come in any order.
     let mut parts: Vec<Vec<u8>> = Vec::new();
+    let mut start = form.len();
     loop {
-        let (part, separator, after) = part(rest)?;
-        parts.push(part);
+        let (separator, after) = push_part(rest, form)?;
         rest = after;
-        if separator != Some(b'+') {
-            parts.sort_unstable();
-            for (index, part) in parts.drain(..).enumerate() {
-                if index > 0 {
-                    form.push(PART);
-                }
-                form.extend(part);
+        if separator == Some(b'+') || !parts.is_empty() {
+            parts.push(form.split_off(start));
+        }
+        if separator == Some(b'+') {
+            continue;
+        }
+        parts.sort_unstable();
+        for (index, part) in parts.drain(..).enumerate() {
+            if index > 0 {
+                form.push(PART);
             }
+            form.extend(part);
         }
-        match separator {
-            None => return Some(()),
-            Some(b'+') => {}
-            Some(_) => form.push(LEVEL),
+        if separator.is_none() {
+            return Some(());
         }
+        form.push(LEVEL);
+        start = form.len();
     }
 }
 
-/// One `type=value`, the separator behind it, and what follows.
-fn part(input: &[u8]) -> Option<(Vec<u8>, Option<u8>, &[u8])> {
+/// Adds one `type=value`, and gives the separator behind it and what follows.
+fn push_part<'n>(input: &'n [u8], form: &mut Vec<u8>) -> Option<(Option<u8>, &'n [u8])> {
     let equals = input.iter().position(|&b| b == b'=')?;
-    let mut part = attribute_type(input.get(..equals)?)?;
-    part.push(b'=');
-    let mut rest = input.get(equals + 1..)?.trim_ascii_start();
-    let mut value = Vec::new();
-    let quoted = rest.first() == Some(&b'"');
-    if quoted {
-        rest = rest.get(1..)?;
+    push_type(input.get(..equals)?, form)?;
+    form.push(b'=');
+    let value = input.get(equals + 1..)?.trim_ascii_start();
+    let end = value.iter().position(|b| matches!(b, b'\\' | b',' | b';' | b'+')).unwrap_or(value.len());
+    let (written, after) = value.split_at_checked(end)?;
+    let stop = after.first().copied();
+    // Most values mean what is written.
+    if stop != Some(b'\\') && value.first() != Some(&b'"') {
+        push_value(written, form);
+        return Some((stop, after.get(1..).unwrap_or_default()));
     }
+    let mut meant = Vec::with_capacity(value.len());
+    let ended = push_unescaped(value, &mut meant)?;
+    push_value(&meant, form);
+    Some(ended)
+}
+
+/// Adds a value without its quotation marks and escapes, and gives the separator behind it and what follows.
+fn push_unescaped<'n>(value: &'n [u8], meant: &mut Vec<u8>) -> Option<(Option<u8>, &'n [u8])> {
+    let quoted = value.first() == Some(&b'"');
+    let mut rest = if quoted { value.get(1..)? } else { value };
     let mut closed = !quoted;
     let separator = loop {
         let Some((&byte, after)) = rest.split_first() else { break None };
@@ -129,54 +147,56 @@ fn part(input: &[u8]) -> Option<(Vec<u8>, Option<u8>, &[u8])> {
             b'\\' => {
                 let pair = rest.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
                 if let Some(pair) = pair.filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit())) {
-                    value.push(u8::from_str_radix(pair, 16).ok()?);
+                    meant.push(u8::from_str_radix(pair, 16).ok()?);
                     rest = rest.get(2..)?;
                 } else {
                     let (&literal, after) = rest.split_first()?;
-                    value.push(literal);
+                    meant.push(literal);
                     rest = after;
                 }
             }
             b'"' if quoted => closed = true,
             // A semicolon separated names in LDAPv2 (RFC 1779); in a value it is escaped.
             b',' | b';' | b'+' if closed => break Some(byte),
-            _ => value.push(byte),
+            _ => meant.push(byte),
         }
     };
-    if !closed {
-        return None;
-    }
-    push_value(&value, &mut part);
-    Some((part, separator, rest))
+    closed.then_some((separator, rest))
 }
 
-fn attribute_type(written: &[u8]) -> Option<Vec<u8>> {
-    let written = std::str::from_utf8(written).ok()?.trim().to_ascii_lowercase();
+fn push_type(written: &[u8], form: &mut Vec<u8>) -> Option<()> {
+    let written = std::str::from_utf8(written).ok()?.trim();
     // Only a number is announced like this (RFC 2253 §4).
-    let number = written.strip_prefix("oid.").filter(|name| name.starts_with(|c: char| c.is_ascii_digit()));
-    let name = number.unwrap_or(&written);
+    let number = written.split_at_checked(4).filter(|(oid, _)| oid.eq_ignore_ascii_case("oid.")).map(|(_, name)| name);
+    let name = number.filter(|name| name.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(written);
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')) {
         return None;
     }
-    let short = SHORT_NAMES.iter().find(|(_, long, oid)| *long == name || *oid == name).map(|(short, ..)| *short);
-    Some(short.unwrap_or(name).as_bytes().to_vec())
+    let short = SHORT_NAMES.iter().find(|(_, long, oid)| long.eq_ignore_ascii_case(name) || *oid == name);
+    let name = short.map_or(name, |(short, ..)| short);
+    form.extend(name.bytes().map(|byte| byte.to_ascii_lowercase()));
+    Some(())
 }
 
-fn push_value(value: &[u8], part: &mut Vec<u8>) {
-    let folded = match std::str::from_utf8(value) {
-        Ok(text) if !text.is_ascii() => text.to_lowercase().into_bytes(),
-        _ => value.to_ascii_lowercase(),
-    };
+fn push_value(value: &[u8], form: &mut Vec<u8>) {
+    match std::str::from_utf8(value) {
+        Ok(text) if !value.is_ascii() => push_folded(text.to_lowercase().as_bytes(), form),
+        _ => push_folded(value, form),
+    }
+}
+
+/// Adds a value without what matching ignores; other letters than those of ASCII are in lower case already.
+fn push_folded(value: &[u8], form: &mut Vec<u8>) {
     let mut blank = false;
-    for &byte in folded.trim_ascii() {
+    for &byte in value.trim_ascii() {
         if byte == b' ' {
             blank = true;
             continue;
         }
         if std::mem::take(&mut blank) {
-            part.push(b' ');
+            form.push(b' ');
         }
-        push_byte(byte, part);
+        push_byte(byte.to_ascii_lowercase(), form);
     }
 }
 
@@ -259,6 +279,21 @@ mod tests {
             let _ = normal_form(&name);
             let _ = member_normal_form(&name);
             let _ = above(&String::from_utf8_lossy(&name));
+        }
+
+        #[test]
+        fn a_value_may_be_written_plainly_in_quotes_or_in_escapes(value in "[ -~äÖß]{1,12}", other in "[a-z]{1,3}") {
+            prop_assume!(!value.starts_with(' ') && !value.ends_with(' '));
+            let special = |c: char| if "\\\",;+".contains(c) { format!("\\{c}") } else { c.to_string() };
+            let escaped: String = value.chars().map(special).collect();
+            let numbered: String = value.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+            let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
+            let name = |value: &str| format!("cn={value}+uid={other},o={value}");
+            prop_assert!(same(&name(&escaped), &name(&numbered)));
+            let in_quotes = name(&format!("\"{quoted}\""));
+            let turned = format!("uid={other}+cn={numbered},o={escaped}");
+            prop_assert!(same(&name(&escaped), &in_quotes));
+            prop_assert!(same(&name(&escaped), &turned));
         }
     }
 }

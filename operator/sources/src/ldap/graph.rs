@@ -156,7 +156,8 @@ impl EntrySink for Graph {
         }
         let mut members = Vec::new();
         for (attribute, values) in self.attributes.iter().zip(entry.values).take(self.members) {
-            members.extend(values.iter().map(|value| names::member(&self.referencer, attribute, value)));
+            let member = names::members(&self.referencer, attribute);
+            members.extend(values.iter().map(|value| member(value)));
         }
         if !self.all_are_groups && members.is_empty() && partial.is_empty() && !self.looks_like_a_group(entry) {
             return Ok(());

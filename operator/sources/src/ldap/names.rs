@@ -24,12 +24,15 @@ pub(super) enum MemberName {
     Login(Reference),
 }
 
-/// The member that a value names.
-pub(super) fn member(referencer: &Referencer, attribute: &str, value: &[u8]) -> MemberName {
-    if names_logins(attribute) {
-        MemberName::Login(login(referencer, value))
-    } else {
-        MemberName::Tree(referencer.reference(&dn::member_normal_form(value)))
+/// The members that the values of this attribute name.
+pub(super) fn members(referencer: &Referencer, attribute: &str) -> impl Fn(&[u8]) -> MemberName {
+    let are_logins = names_logins(attribute);
+    move |value| {
+        if are_logins {
+            MemberName::Login(login(referencer, value))
+        } else {
+            MemberName::Tree(referencer.reference(&dn::member_normal_form(value)))
+        }
     }
 }
 
@@ -156,14 +159,14 @@ mod tests {
     fn a_login_of_two_people_is_nobodys() {
         let referencer = Referencer::default();
         let [ada, bob] = ["uid=ada", "uid=bob"].map(|name| referencer.reference(name.as_bytes()));
-        let from_group = |value: &[u8]| member(&referencer, "MemberUID", value);
+        let from_group = members(&referencer, "MemberUID");
         let mut names = Names::default();
         names.add(ada, vec![login(&referencer, b"ada"), login(&referencer, b"root")], None);
         names.add(bob, vec![login(&referencer, b"root")], None);
         assert_eq!(names.resolve(from_group(b"ada")), ada);
         assert!(![ada, bob].contains(&names.resolve(from_group(b"root"))));
         assert_eq!(
-            names.resolve(member(&referencer, "member", b"uid=Bob")),
+            names.resolve(members(&referencer, "member")(b"uid=Bob")),
             referencer.reference(&dn::normal_form(b"uid=bob"))
         );
     }

@@ -262,9 +262,11 @@ impl EntrySink for Groups<'_> {
         }
         let Some(place) = self.place(reference, entry.name)? else { return Ok(()) };
         let mapping = self.mapping;
+        let referencer = self.read.referencer().clone();
         for (attribute, values) in mapping.members(entry) {
+            let member = names::members(&referencer, attribute);
             for value in values {
-                let member = self.names.resolve(names::member(self.read.referencer(), attribute, value));
+                let member = self.names.resolve(member(value));
                 self.member(place, member)?;
             }
         }

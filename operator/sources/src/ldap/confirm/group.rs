@@ -94,7 +94,8 @@ impl Confirmer<'_, '_> {
         let mut found = Found::new(&wanted, |entry: &Entry<'_>| {
             let _ = mapping.map(entry, &mut record, &mut 0);
             for (attribute, values) in mapping.members(entry) {
-                members.extend(values.iter().map(|value| known.resolve(names::member(referencer, attribute, value))));
+                let member = names::members(referencer, attribute);
+                members.extend(values.iter().map(|value| known.resolve(member(value))));
             }
             let sid = sid.and_then(|place| std::str::from_utf8(entry.values.get(place)?.first()?).ok());
             identifier = sid.map(str::to_owned);
