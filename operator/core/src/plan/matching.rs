@@ -153,7 +153,8 @@ pub(super) fn by_identity<'f>(source: Rows<'f>, target: Rows<'f>, state: &'f Bin
     let mut bearer = vec![NO_ROW; state.len() + source.count];
     let mut unseated = Vec::new();
     let mut next = 0;
-    state.find_each(rows(target.count).map(target.external_id), |position| {
+    let pairs = rows(target.count).map(|row| ((target.external_id)(row), (target.id)(row)));
+    state.find_each_pair(pairs, |position, is_bound| {
         let row = next;
         next += 1;
         let mark = || Some((target.external_id)(row)).filter(|mark| !mark.is_empty());
@@ -165,8 +166,8 @@ pub(super) fn by_identity<'f>(source: Rows<'f>, target: Rows<'f>, state: &'f Bin
                 matches.shared_marks.extend([*slot, row]);
             }
         }
-        match identity.and_then(|identity| seated.get_mut(identity).map(|slot| (identity, slot))) {
-            Some((position, slot)) if state.is_bound_to(position, (target.id)(row)) => {
+        match position.and_then(|position| seated.get_mut(position)) {
+            Some(slot) if is_bound => {
                 *slot = row;
                 if let Some(marked) = matches.marked.get_mut(row as usize) {
                     *marked = true;
