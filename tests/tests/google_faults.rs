@@ -187,7 +187,7 @@ async fn more_people_or_members_than_the_cap_are_an_incomplete_read() {
         ReadCaps { memberships: 0, ..ReadCaps::default() },
     ] {
         let error = read(&GoogleConfig { caps, ..config(&directory) }).await.unwrap_err();
-        assert_eq!((error.reason(), error.disposition()), ("ReadTooLarge", Disposition::Stall), "{error}");
+        assert_eq!((error.reason(), error.disposition()), ("ReadTooLarge", Disposition::Retry), "{error}");
     }
 }
 

@@ -219,7 +219,7 @@ async fn a_client_certificate_is_an_account() {
 }
 
 #[tokio::test]
-async fn whether_values_are_bytes_is_asked_of_the_schema_of_the_server() {
+async fn other_names_and_whether_values_are_bytes_are_asked_of_the_schema_of_the_server() {
     let company = Company::small();
     let server = Slapd::start(&SlapdOptions::default(), &company).await.unwrap();
     let schema = "dn: cn=badges,cn=schema,cn=config\nobjectClass: olcSchemaConfig\ncn: badges\n\
@@ -237,7 +237,7 @@ async fn whether_values_are_bytes_is_asked_of_the_schema_of_the_server() {
     );
     server.change(&badge).await.unwrap();
     let bind = Bind::Simple { username: slapd::READER_DN.to_owned(), password: server.reader_password().clone() };
-    for attribute in ["badgeToken", "OLDTOKEN"] {
+    for attribute in ["badgeToken", "OLDTOKEN", "legacyToken", "1.3.6.1.4.1.4203.666.1.1"] {
         let mapping = json!({ "user": { "id": { "attribute": attribute } } });
         let schema = json!({ "schema": "OpenLDAP" });
         let config = ldap_schema::config_with(server.url(), bind.clone(), &person.dn(), &schema, &mapping);

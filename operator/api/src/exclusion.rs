@@ -60,7 +60,8 @@ pub struct PrincipalMatch {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub exact: Option<String>,
-    /// The whole value with `*` for any run of characters and `?` for one: `svc-*@example.com`.
+    /// The whole value with `*` for any run of characters and `?` for one: `svc-*@example.com`. Behind a backslash, a
+    /// character stands for itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub glob: Option<String>,

@@ -256,7 +256,7 @@ pub const SECTIONS: &[Section] = &[
             ),
             reason(
                 "SourceMalformedAnswer",
-                "What answers there is no LDAP server that can be trusted.",
+                "What answers there does not speak as such a directory does, so that nothing of it can be trusted.",
                 "Check the URL.",
             ),
             reason(

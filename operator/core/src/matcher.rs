@@ -15,7 +15,6 @@ use crate::mapping::{ATTRIBUTE_BYTES, Expression, ExpressionError, VALUES_LIMIT}
 use crate::operation::Kind;
 use crate::snapshot::{Group, User};
 use cel::objects::{Key, Map};
-use globset::{GlobBuilder, GlobMatcher};
 use regex::{Regex, RegexBuilder};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -71,13 +70,15 @@ pub enum Test {
 /// Why a rule cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MatcherError {
-    /// The glob is none.
-    #[error("[{index}].glob: {message}")]
+    /// The glob has sets or choices, as some tools read them.
+    #[error(
+        "[{index}].glob: `{found}` has no meaning but itself here; write `\\{found}` if that is meant, else a regex"
+    )]
     Glob {
         /// Place in the list, from 0.
         index: usize,
-        /// What is wrong.
-        message: String,
+        /// A bracket or a brace.
+        found: char,
     },
     /// The regular expression is none, or compiles to something too large.
     #[error("[{index}].regex: {message}; correct it, or write glob or exact instead")]
@@ -128,9 +129,9 @@ struct Rules {
 enum Pattern {
     Glob {
         /// Compared with keys.
-        of_key: GlobMatcher,
+        of_key: Regex,
         /// Compared with values in letters: what `*` stands for cannot be part of an A-label.
-        of_letters: GlobMatcher,
+        of_letters: Regex,
     },
     Regex(Regex),
 }
@@ -139,7 +140,7 @@ impl Pattern {
     fn matches(&self, value: &str) -> bool {
         let (key, letters) = (folded(value), address::letters(value));
         match self {
-            Self::Glob { of_key, of_letters } => of_key.is_match(&key) || of_letters.is_match(letters.as_ref()),
+            Self::Glob { of_key, of_letters } => of_key.is_match(&key) || of_letters.is_match(&letters),
             Self::Regex(regex) => regex.is_match(&key) || regex.is_match(&letters),
         }
     }
@@ -196,6 +197,34 @@ pub(crate) fn pattern_problem(error: &regex::Error) -> String {
     }
 }
 
+/// The bracket or brace of a glob by which other tools begin a set or a choice; none that stands behind a backslash.
+fn set_or_choice(glob: &str) -> Option<char> {
+    let mut escaped = false;
+    glob.chars().find(|&letter| {
+        let is_literal = escaped;
+        escaped = letter == '\\' && !is_literal;
+        !is_literal && matches!(letter, '[' | '{')
+    })
+}
+
+/// A glob as a regular expression: `*` stands for any run of characters and `?` for one, and what stands behind `\` for
+/// itself. (The usual library compares bytes: to it, `ü` is two.)
+fn translated(glob: &str) -> String {
+    let mut regex = r"\A".to_owned();
+    let mut letters = glob.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '*' => regex.push_str(".*"),
+            '?' => regex.push('.'),
+            letter => {
+                let meant = if letter == '\\' { letters.next().unwrap_or(letter) } else { letter };
+                regex.push_str(&regex::escape(meant.encode_utf8(&mut [0; 4])));
+            }
+        }
+    }
+    regex + r"\z"
+}
+
 impl Rules {
     fn add(&mut self, index: usize, spec: &MatcherSpec, variable: &'static str) -> Result<(), MatcherError> {
         self.count += 1;
@@ -204,9 +233,12 @@ impl Rules {
                 self.exact.entry(spec.field.clone()).or_default().insert(folded(value));
             }
             Test::Glob(glob) => {
-                let compile = |glob: &str| match GlobBuilder::new(glob).backslash_escape(true).build() {
-                    Ok(glob) => Ok(glob.compile_matcher()),
-                    Err(error) => Err(MatcherError::Glob { index, message: error.kind().to_string() }),
+                if let Some(found) = set_or_choice(glob) {
+                    return Err(MatcherError::Glob { index, found });
+                }
+                let compile = |glob: &str| {
+                    let built = RegexBuilder::new(&translated(glob)).dot_matches_new_line(true).build();
+                    built.map_err(|error| MatcherError::Regex { index, message: pattern_problem(&error) })
                 };
                 let pattern =
                     Pattern::Glob { of_key: compile(&folded(glob))?, of_letters: compile(&address::letters(glob))? };
@@ -412,6 +444,27 @@ mod tests {
     }
 
     #[test]
+    fn a_glob_stands_for_the_whole_value_and_a_question_mark_for_one_character() {
+        let matches = |glob: &str, value: &str| {
+            assert_eq!(set_or_choice(glob), None, "{glob}");
+            Regex::new(&format!("(?s){}", translated(glob))).unwrap().is_match(value)
+        };
+        for (glob, value) in [
+            ("m?ller", "müller"),
+            ("svc-*", "svc-"),
+            ("*", "line\nline"),
+            (r"\*\?\[a\{", "*?[a{"),
+            ("a.b+c", "a.b+c"),
+            (r"a\", r"a\"),
+        ] {
+            assert!(matches(glob, value), "{glob} {value}");
+        }
+        for (glob, value) in [("m?ller", "mller"), ("svc-*", "a svc-"), (r"\*", "a"), ("a.b", "axb"), ("a", "a\n")] {
+            assert!(!matches(glob, value), "{glob} {value}");
+        }
+    }
+
+    #[test]
     fn every_field_can_be_named() {
         assert!(names_ada(Subject::Field(Field::Aliases), Test::Exact("Countess@example.com".to_owned())));
         assert!(names_ada(Subject::Field(Field::OrgUnit), Test::Glob("/Contractors/*".to_owned())));
@@ -467,7 +520,8 @@ mod tests {
         let rule = |test| MatcherSpec { kind: Kind::User, field: EMAIL, test };
         let error = |test| Matchers::compile(&[rule(Test::Exact("a".to_owned())), rule(test)]).unwrap_err().to_string();
         assert!(error(Test::Regex("(".to_owned())).starts_with("[1].regex: "));
-        assert!(error(Test::Glob("[".to_owned())).starts_with("[1].glob: "));
+        assert!(error(Test::Glob("svc-[ab]".to_owned())).starts_with("[1].glob: `[` has no meaning"));
+        assert!(error(Test::Glob(r"\\{a,b}@example.com".to_owned())).starts_with("[1].glob: `{` has no meaning"));
         assert!(error(Test::Cel("person.id".to_owned())).contains("`user`"));
     }
 }

@@ -175,8 +175,13 @@ impl IncompleteRead {
     /// What to do after it.
     pub fn disposition(&self) -> Disposition {
         match self {
-            Self::MissingEnd { .. } | Self::RepeatedCookie { .. } | Self::AfterEnd { .. } => Disposition::Retry,
-            Self::CapExceeded { .. } | Self::Full { .. } | Self::NoSection => Disposition::Stall,
+            // What there is too much of may have become less.
+            Self::MissingEnd { .. }
+            | Self::RepeatedCookie { .. }
+            | Self::AfterEnd { .. }
+            | Self::CapExceeded { .. }
+            | Self::Full { .. } => Disposition::Retry,
+            Self::NoSection => Disposition::Stall,
         }
     }
 

@@ -64,7 +64,7 @@ impl ControlPlane {
         let mut control_plane = Self::start().await?;
         control_plane.start_controllers()?;
         control_plane
-            .kubectl_with_input(&["apply", "-f", "-"], include_str!("../../peers/control-plane/node.yaml"))
+            .kubectl_with_input(&["apply", "-f", "-"], include_str!("../../peers/kubernetes/node.yaml"))
             .await?;
         let client = control_plane.client().await?;
         control_plane
@@ -204,7 +204,7 @@ impl ControlPlane {
             part("kube-scheduler")?.args([&kubeconfig, "--leader-elect=false", "--secure-port=0"]),
         )?;
         let stages = self.folder().join("stages.yaml");
-        fs::write(&stages, include_str!("../../peers/kwok/stages.yaml"))?;
+        fs::write(&stages, include_str!("../../peers/kubernetes/stages.yaml"))?;
         self.processes.spawn(
             "kwok",
             Command::new(GoPart::Kwok.built()?)
@@ -225,7 +225,7 @@ fn prepare_files(folder: &Path, authority: &CertificateAuthority) -> Result<()> 
     fs::write(folder.join("service-accounts.key"), private_key)?;
     fs::write(folder.join("service-accounts.pub"), public_key)?;
     fs::write(folder.join("tokens.csv"), format!("{ADMIN_TOKEN},admin,admin,system:masters\n"))?;
-    fs::write(folder.join("audit-policy.yaml"), include_str!("../../peers/control-plane/audit-policy.yaml"))?;
+    fs::write(folder.join("audit-policy.yaml"), include_str!("../../peers/kubernetes/audit-policy.yaml"))?;
     Ok(())
 }
 

@@ -78,7 +78,7 @@ impl Access {
     pub(super) async fn read(&self) -> Result<(CompleteRead<SourceSide>, Names), LdapError> {
         let mut directory = self.connect().await?;
         let (url, address) = (directory.connection.url().to_owned(), directory.connection.address());
-        let (read, names) = match read::read(&mut directory).await {
+        let (read, names) = match Box::pin(read::read(&mut directory)).await {
             Ok(read) => read,
             Err(error) => {
                 // It may be another server, to which a referral led, that failed.

@@ -286,7 +286,8 @@ mod tests {
             prop_assume!(!value.starts_with(' ') && !value.ends_with(' '));
             let special = |c: char| if "\\\",;+".contains(c) { format!("\\{c}") } else { c.to_string() };
             let escaped: String = value.chars().map(special).collect();
-            let numbered: String = value.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+            let numbered: Vec<String> = value.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+            let numbered = numbered.concat();
             let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
             let name = |value: &str| format!("cn={value}+uid={other},o={value}");
             prop_assert!(same(&name(&escaped), &name(&numbered)));

@@ -71,7 +71,7 @@ impl LdapSource {
     /// Reads everything, or says why there is no snapshot.
     pub async fn read_all(&self) -> Result<CompleteRead<SourceSide>, LdapError> {
         let after = self.access.config().timeouts.read;
-        let read = tokio::time::timeout(after, self.access.work(async |access| access.read().await));
+        let read = tokio::time::timeout(after, self.access.work(async |access| Box::pin(access.read()).await));
         let (read, names) = read.await.unwrap_or_else(|_| {
             let what = "come to the end of the read";
             Err(LdapError::TimedOut { url: self.access.place(), what, after })

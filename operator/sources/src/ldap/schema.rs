@@ -1,4 +1,4 @@
-//! What a server's schema says of attributes that no table knows: whether their values are bytes.
+//! What a server's schema says of attributes that no table knows: their other names, and whether their values are bytes.
 
 use super::config::Scope;
 use super::connection::{Connection, Request};
@@ -6,9 +6,10 @@ use super::directory::Root;
 use super::error::LdapError;
 use super::filter;
 use super::guard::EntrySink;
-use super::syntax::{Syntax, Syntaxes};
+use super::syntax::{Learnt, Syntax, Syntaxes};
 use directory_sync_core::mapping::{Entry, same_attribute};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Syntaxes of bytes (RFC 4517, RFC 4523, and RFC 2252 for the older ones): binary, audio, certificates and lists of
 /// them, fax, JPEG, octet strings, and the security descriptors of Active Directory.
@@ -32,13 +33,13 @@ const DEFINITIONS_CAP: usize = 100_000;
 /// How often a type may have the syntax of another one.
 const SUPERTYPES: usize = 16;
 
-/// The syntax of those of these attributes that the schema knows. Nothing, if the server does not show it: then they are
-/// taken for text.
+/// Those of these attributes that the schema knows. Nothing, if the server does not show it: then they are taken for text,
+/// and known by the name that the mapping gives them.
 pub(super) async fn learn(
     connection: &mut Connection,
     root: &Root,
     attributes: &[&str],
-) -> Result<Vec<(String, Syntax)>, LdapError> {
+) -> Result<Vec<Learnt>, LdapError> {
     let learnt = match (&root.attribute_schemas, &root.schema) {
         (Some(base), _) => of_active_directory(connection, base, attributes).await,
         (None, Some(entry)) => of_subschema(connection, entry, attributes).await,
@@ -50,23 +51,19 @@ pub(super) async fn learn(
     }
 }
 
-async fn of_subschema(
-    connection: &mut Connection,
-    entry: &str,
-    attributes: &[&str],
-) -> Result<Vec<(String, Syntax)>, LdapError> {
+async fn of_subschema(connection: &mut Connection, entry: &str, attributes: &[&str]) -> Result<Vec<Learnt>, LdapError> {
     let mut types = Types { wanted: ["attributeTypes".to_owned()], by_name: HashMap::new() };
     let request =
         Request { base: entry, scope: Scope::Base, filter: "(objectClass=subschema)", page: None, size_limit: 0 };
     connection.search(&request, &mut types).await?;
-    Ok(attributes.iter().filter_map(|name| Some(((*name).to_owned(), types.syntax(name)?))).collect())
+    Ok(attributes.iter().filter_map(|name| types.learnt(name)).collect())
 }
 
 async fn of_active_directory(
     connection: &mut Connection,
     base: &str,
     attributes: &[&str],
-) -> Result<Vec<(String, Syntax)>, LdapError> {
+) -> Result<Vec<Learnt>, LdapError> {
     let known = Syntaxes::default();
     let tests: String = attributes.iter().filter_map(|name| filter::equals(&known, NAME, name)).collect();
     let mut schemas =
@@ -84,7 +81,7 @@ const NAME: &str = "lDAPDisplayName";
 struct Schemas<'a> {
     wanted: [String; 2],
     attributes: &'a [&'a str],
-    found: Vec<(String, Syntax)>,
+    found: Vec<Learnt>,
 }
 
 impl EntrySink for Schemas<'_> {
@@ -103,7 +100,8 @@ impl EntrySink for Schemas<'_> {
         };
         let asked = self.attributes.iter().find(|known| same_attribute(known, name));
         if let Some(asked) = asked.filter(|_| self.found.len() < self.attributes.len()) {
-            self.found.push(((*asked).to_owned(), syntax));
+            // Here an attribute has one name.
+            self.found.push(Learnt { attribute: (*asked).to_owned(), names: Vec::new(), syntax });
         }
         Ok(())
     }
@@ -117,22 +115,28 @@ impl EntrySink for Schemas<'_> {
 struct Types {
     wanted: [String; 1],
     /// By each of their names and by their number, in lower case.
-    by_name: HashMap<String, Definition>,
+    by_name: HashMap<String, Arc<Definition>>,
 }
 
 impl Types {
-    /// Whether the values of an attribute are bytes, and as what they are written; `None`: they are text, or the schema
-    /// does not know it.
-    fn syntax(&self, attribute: &str) -> Option<Syntax> {
-        let mut name = attribute.to_ascii_lowercase();
+    /// What the schema says of an attribute; `None`, if it does not know it.
+    fn learnt(&self, attribute: &str) -> Option<Learnt> {
+        let definition = self.by_name.get(&attribute.to_ascii_lowercase())?;
+        let syntax = if self.are_bytes(definition) { Syntax::Bytes } else { Syntax::Text };
+        Some(Learnt { attribute: attribute.to_owned(), names: definition.names.clone(), syntax })
+    }
+
+    fn are_bytes(&self, definition: &Definition) -> bool {
+        let mut definition = definition;
         for _ in 0..SUPERTYPES {
-            let definition = self.by_name.get(&name)?;
-            match &definition.syntax {
-                Some(syntax) => return BYTES.contains(&syntax.as_str()).then_some(Syntax::Bytes),
-                None => name.clone_from(definition.supertype.as_ref()?),
+            if let Some(syntax) = &definition.syntax {
+                return BYTES.contains(&syntax.as_str());
             }
+            let above = definition.supertype.as_ref().and_then(|name| self.by_name.get(name));
+            let Some(above) = above else { return false };
+            definition = above;
         }
-        None
+        false
     }
 }
 
@@ -144,10 +148,10 @@ impl EntrySink for Types {
     fn entry(&mut self, entry: &Entry<'_>) -> Result<(), LdapError> {
         let definitions = entry.values.iter().flatten().filter(|value| value.len() <= DEFINITION_CAP);
         for definition in definitions.filter_map(|value| std::str::from_utf8(value).ok()) {
-            let (names, definition) = Definition::parse(definition);
-            for name in names {
+            let definition = Arc::new(Definition::parse(definition));
+            for name in &definition.names {
                 if self.by_name.len() < DEFINITIONS_CAP {
-                    self.by_name.insert(name, definition.clone());
+                    self.by_name.insert(name.clone(), Arc::clone(&definition));
                 }
             }
         }
@@ -159,9 +163,11 @@ impl EntrySink for Types {
     }
 }
 
-/// What a definition says of the values.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What a definition says.
+#[derive(Debug, Default)]
 struct Definition {
+    /// The number and the names, in lower case.
+    names: Vec<String>,
     /// The number of the syntax.
     syntax: Option<String>,
     /// The type from which it has its syntax otherwise, in lower case.
@@ -169,19 +175,18 @@ struct Definition {
 }
 
 impl Definition {
-    /// Reads `( 2.5.4.4 NAME ( 'sn' 'surname' ) SUP name )`: the names and the number, in lower case, and the rest.
-    fn parse(text: &str) -> (Vec<String>, Self) {
+    /// Reads `( 2.5.4.4 NAME ( 'sn' 'surname' ) SUP name )`.
+    fn parse(text: &str) -> Self {
         let mut words = words(text);
-        let mut names = Vec::new();
         let mut definition = Self::default();
         if words.next() == Some("(") {
-            names.extend(words.next().map(str::to_ascii_lowercase));
+            definition.names.extend(words.next().map(str::to_ascii_lowercase));
         }
         while let Some(word) = words.next() {
             match word {
                 "NAME" => match words.next() {
-                    Some("(") => names.extend(words.by_ref().take_while(|word| *word != ")").map(unquoted)),
-                    name => names.extend(name.map(unquoted)),
+                    Some("(") => definition.names.extend(words.by_ref().take_while(|word| *word != ")").map(unquoted)),
+                    name => definition.names.extend(name.map(unquoted)),
                 },
                 "SUP" => definition.supertype = words.next().map(unquoted),
                 // A length may follow in braces; servers put quotes around it against the letter of the RFC.
@@ -192,7 +197,7 @@ impl Definition {
                 _ => {}
             }
         }
-        (names, definition)
+        definition
     }
 }
 
@@ -239,11 +244,13 @@ mod tests {
             "(1.2.7 NAME 'tight' SYNTAX 1.3.6.1.4.1.1466.115.121.1.5)",
         ]);
         for name in ["badgeToken", "BADGETOKEN", "1.2.3", "legacyToken", "1.2.4", "tight"] {
-            assert_eq!(types.syntax(name), Some(Syntax::Bytes), "{name}");
+            assert_eq!(types.learnt(name).unwrap().syntax, Syntax::Bytes, "{name}");
         }
-        for name in ["costCenter", "circle", "nothing"] {
-            assert_eq!(types.syntax(name), None, "{name}");
+        for name in ["costCenter", "circle"] {
+            assert_eq!(types.learnt(name).unwrap().syntax, Syntax::Text, "{name}");
         }
+        assert_eq!(types.learnt("nothing"), None);
+        assert_eq!(types.learnt("1.2.4").unwrap().names, ["1.2.4", "oldtoken", "legacytoken"]);
     }
 
     proptest! {

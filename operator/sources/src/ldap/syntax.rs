@@ -118,26 +118,46 @@ const TEXTS: &[&str] = &[
     "wWWHomePage",
 ];
 
+/// What a server says of an attribute that no table knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Learnt {
+    /// Its name in the mapping.
+    pub(super) attribute: String,
+    /// All its names, if the server says them.
+    pub(super) names: Vec<String>,
+    /// What its values are.
+    pub(super) syntax: Syntax,
+}
+
 /// What the values of attributes are: by the table of those that are known, and by what a server says of others.
 #[derive(Debug, Default)]
-pub(super) struct Syntaxes(Vec<(String, Syntax)>);
+pub(super) struct Syntaxes(Vec<Learnt>);
 
 impl Syntaxes {
     /// With what a server says of attributes that are not known.
-    pub(super) fn new(learnt: Vec<(String, Syntax)>) -> Self {
+    pub(super) fn new(learnt: Vec<Learnt>) -> Self {
         Self(learnt)
     }
 
     /// The syntax of an attribute.
     pub(super) fn of(&self, attribute: &str) -> Syntax {
         match Syntax::of(attribute) {
-            Syntax::Text => {
-                let name = type_of(attribute);
-                let learnt = self.0.iter().find(|(known, _)| same_attribute(known, name));
-                learnt.map_or(Syntax::Text, |(_, syntax)| *syntax)
-            }
+            Syntax::Text => self.learnt(attribute).map_or(Syntax::Text, |learnt| learnt.syntax),
             known => known,
         }
+    }
+
+    /// An attribute by all its names, if the server said them. It takes each of them, and answers with the one that it
+    /// knows best.
+    pub(super) fn names(&self, attribute: &str) -> Vec<String> {
+        let options = attribute.get(type_of(attribute).len()..).unwrap_or_default();
+        let learnt = self.learnt(attribute).into_iter().flat_map(|learnt| &learnt.names);
+        learnt.map(|name| format!("{name}{options}")).collect()
+    }
+
+    fn learnt(&self, attribute: &str) -> Option<&Learnt> {
+        let name = type_of(attribute);
+        self.0.iter().find(|learnt| same_attribute(&learnt.attribute, name))
     }
 }
 
@@ -299,9 +319,13 @@ mod tests {
     fn what_the_table_does_not_know_is_as_the_server_says() {
         let wanted = ["mail", "cn;lang-de", "objectGUID", "badgeToken;x-a", "BADGETOKEN", "costCenter", "2.5.4.4"];
         assert_eq!(unknown(wanted.into_iter()), ["badgeToken", "costCenter"]);
-        let syntaxes = Syntaxes::new(vec![("badgeToken".to_owned(), Syntax::Bytes)]);
+        let names = ["1.2.3", "badgetoken", "token"].map(str::to_owned).to_vec();
+        let learnt = Learnt { attribute: "badgeToken".to_owned(), names, syntax: Syntax::Bytes };
+        let syntaxes = Syntaxes::new(vec![learnt]);
         assert_eq!(syntaxes.of("badgetoken;x-a"), Syntax::Bytes);
+        assert_eq!(syntaxes.names("badgeToken;x-a"), ["1.2.3;x-a", "badgetoken;x-a", "token;x-a"]);
         assert_eq!(syntaxes.of("costCenter"), Syntax::Text);
+        assert!(syntaxes.names("costCenter").is_empty());
         assert_eq!(syntaxes.of("objectGUID"), Syntax::Guid);
     }
 

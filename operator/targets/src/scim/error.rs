@@ -307,11 +307,8 @@ impl Classified for ScimError {
             Self::Changed { .. } => "TargetObjectChanged",
             Self::NotScim { .. } => "TargetNotScim",
             Self::TooLarge { .. } => "TargetAnswerTooLarge",
-            Self::ListIncomplete { .. } => "TargetReadIncomplete",
-            Self::Incomplete(incomplete) => match incomplete.disposition() {
-                Disposition::Stall => "TargetReadTooLarge",
-                Disposition::Retry | Disposition::Wait(_) => "TargetReadIncomplete",
-            },
+            Self::Incomplete(IncompleteRead::CapExceeded { .. } | IncompleteRead::Full { .. }) => "TargetReadTooLarge",
+            Self::ListIncomplete { .. } | Self::Incomplete(_) => "TargetReadIncomplete",
             Self::Stopped { .. } => "Stopped",
         }
     }

@@ -1,4 +1,4 @@
-//! The peers that are built from Go modules.
+//! The peers that are built from Go.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 
 use super::{Progress, cache_folder, peers_folder, program, run, short_digest};
 
-/// A program that is built from one of the Go modules in `tests/peers`.
+/// A program that is built from the Go module in `tests/peers/kubernetes`. One module for all, so that what they share is of
+/// one version and is compiled once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GoPart {
     /// etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kubectl in one binary.
@@ -25,7 +26,7 @@ impl GoPart {
     /// All of them, the one that takes longest first.
     pub const ALL: [Self; 4] = [Self::ControlPlane, Self::Helm, Self::Kwok, Self::HelmUnittest];
 
-    /// The name of the module's folder and of the binary.
+    /// The name of the binary.
     pub fn name(self) -> &'static str {
         match self {
             Self::ControlPlane => "control-plane",
@@ -56,18 +57,14 @@ impl GoPart {
         }
     }
 
-    fn module(self) -> PathBuf {
-        peers_folder().join(self.name())
-    }
-
     /// Where the binary lies or will lie: a name for what it is built from and by.
     fn location(self) -> Result<PathBuf> {
         self.location_for(&toolchain()?)
     }
 
     fn location_for(self, toolchain: &Toolchain) -> Result<PathBuf> {
-        let mut sources: Vec<PathBuf> = fs::read_dir(self.module())
-            .with_context(|| format!("cannot read {}", self.module().display()))?
+        let mut sources: Vec<PathBuf> = fs::read_dir(module())
+            .with_context(|| format!("cannot read {}", module().display()))?
             .map(|entry| entry.map(|entry| entry.path()))
             .collect::<Result<_, _>>()?;
         sources.retain(|path| {
@@ -108,7 +105,7 @@ impl GoPart {
                 .args(["-ldflags", self.linker_flags(), "-o"])
                 .arg(&unfinished)
                 .arg(self.package())
-                .current_dir(self.module())
+                .current_dir(module())
                 .env("GOWORK", "off"),
             &mut |line| progress(&format!("{}: {line}", self.name())),
         );
@@ -121,7 +118,11 @@ impl GoPart {
     }
 }
 
-/// The oldest Go that builds the modules in `tests/peers`, as their `go` lines say.
+fn module() -> PathBuf {
+    peers_folder().join("kubernetes")
+}
+
+/// The oldest Go that builds the module, as its `go` line says.
 const OLDEST: (u32, u32) = (1, 26);
 
 /// A Go toolchain that is new enough.
@@ -141,16 +142,16 @@ pub(super) fn toolchain() -> Result<Toolchain> {
     );
     let program = program("go").with_context(|| format!("Go is missing. {advice}"))?;
     let here = program.display();
-    // In the folder of a module, because its `go` line and GOTOOLCHAIN may choose another version there.
+    // In the folder of the module, because its `go` line and GOTOOLCHAIN may choose another version there.
     let output = Command::new(&program)
         .args(["env", "GOVERSION", "GOOS", "GOARCH"])
-        .current_dir(GoPart::ControlPlane.module())
+        .current_dir(module())
         .output()
         .with_context(|| format!("cannot start {here}"))?;
     let version = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        bail!("{here} refuses the modules that it is to build ({complaint}). {advice}");
+        bail!("{here} refuses the module that it is to build ({complaint}). {advice}");
     }
     if release(&version).is_none_or(|found| found < OLDEST) {
         let found = version.lines().next().unwrap_or_default();
@@ -180,11 +181,9 @@ mod tests {
     }
 
     #[test]
-    fn the_modules_ask_for_no_newer_go_than_we_do() {
-        for part in GoPart::ALL {
-            let module = fs::read_to_string(part.module().join("go.mod")).unwrap();
-            let asked = module.lines().find_map(|line| line.strip_prefix("go ")).unwrap();
-            assert!(release(&format!("go{asked}")).unwrap() <= OLDEST, "{} asks for Go {asked}", part.name());
-        }
+    fn the_module_asks_for_no_newer_go_than_we_do() {
+        let module = fs::read_to_string(module().join("go.mod")).unwrap();
+        let asked = module.lines().find_map(|line| line.strip_prefix("go ")).unwrap();
+        assert!(release(&format!("go{asked}")).unwrap() <= OLDEST, "it asks for Go {asked}");
     }
 }

@@ -73,6 +73,7 @@ impl Answers {
     pub(super) fn decode(&mut self, used: &mut usize, sink: &mut dyn EntrySink) -> Result<Step, LdapError> {
         let mut values = vec![Vec::new(); sink.attributes().len()];
         let syntaxes: Vec<Syntax> = sink.attributes().iter().map(|attribute| self.syntaxes.of(attribute)).collect();
+        let names: Vec<_> = sink.attributes().iter().map(|attribute| self.syntaxes.names(attribute)).collect();
         loop {
             let rest = self.bytes.get(*used..).unwrap_or_default();
             let framed = ber::frame(rest, self.caps.message_bytes).map_err(|error| self.refuse(error))?;
@@ -84,8 +85,8 @@ impl Answers {
                 Answer::Entry(body) => {
                     self.page_entries += 1;
                     self.page_bytes += length;
-                    let found =
-                        entry::decode(body, sink.attributes(), &mut values).map_err(|error| self.refuse(error))?;
+                    let found = entry::decode(body, sink.attributes(), &names, &mut values)
+                        .map_err(|error| self.refuse(error))?;
                     let ranges = found.ranges.iter().map(|(_, values)| values);
                     self.check_caps(length, values.iter().chain(ranges).map(Vec::len).sum())?;
                     for (description, range) in &found.ranges {

@@ -37,10 +37,12 @@ pub(super) struct Found<'e> {
     pub(super) ranges: Vec<(&'e str, Vec<&'e [u8]>)>,
 }
 
-/// Sorts the values of one entry into `values`, which has one list per wanted attribute.
+/// Sorts the values of one entry into `values`, which has one list per wanted attribute. `names` are all that each of these
+/// has, where they are not generally known.
 pub(super) fn decode<'e>(
     body: &'e [u8],
     wanted: &[String],
+    names: &[Vec<String>],
     values: &mut [Vec<&'e [u8]>],
 ) -> Result<Found<'e>, BerError> {
     values.iter_mut().for_each(Vec::clear);
@@ -66,7 +68,7 @@ pub(super) fn decode<'e>(
             found.ranges.push((kind, range));
             continue;
         }
-        let Some(slot) = slot(kind, wanted, next) else { continue };
+        let Some(slot) = slot(kind, wanted, names, next) else { continue };
         next = slot + 1;
         let Some(slot) = values.get_mut(slot) else { continue };
         while !list.is_empty() {
@@ -96,12 +98,14 @@ pub(super) fn texts<'e>(syntaxes: &[Syntax], values: &[Vec<&'e [u8]>]) -> Option
 
 /// The place of an attribute. A server answers with the name that it knows best, whichever was asked for, and with options
 /// in its own order.
-fn slot(kind: &str, wanted: &[String], next: usize) -> Option<usize> {
+fn slot(kind: &str, wanted: &[String], names: &[Vec<String>], next: usize) -> Option<usize> {
     if wanted.get(next).is_some_and(|name| name.eq_ignore_ascii_case(kind)) {
         return Some(next);
     }
     let by_name = wanted.iter().position(|name| name.eq_ignore_ascii_case(kind));
-    by_name.or_else(|| wanted.iter().position(|name| same_attribute(name, kind)))
+    let by_known_name = || wanted.iter().position(|name| same_attribute(name, kind));
+    let by_learnt_name = || names.iter().position(|names| names.iter().any(|name| same_attribute(name, kind)));
+    by_name.or_else(by_known_name).or_else(by_learnt_name)
 }
 
 /// Whether this is a wanted attribute with the option by which servers cut long lists.
@@ -148,7 +152,7 @@ mod tests {
     fn wanted_values_come_in_the_order_of_the_request() {
         let wanted = ["cn", "mail", "sn", "member"].map(str::to_owned);
         let (body, mut values) = (entry(), vec![Vec::new(); 4]);
-        let found = decode(&body, &wanted, &mut values).unwrap();
+        let found = decode(&body, &wanted, &[], &mut values).unwrap();
         assert_eq!(found.name, "cn=a");
         assert_eq!(found.ranges, [("member;range=0-1", vec![&b"cn=x"[..]])]);
         assert_eq!(values, [vec![&b"a"[..], b"b"], vec![b"a@x"], vec![], vec![]]);
@@ -156,28 +160,29 @@ mod tests {
 
     #[test]
     fn an_attribute_is_known_by_each_of_its_names() {
-        let wanted = ["commonName", "RFC822Mailbox"].map(str::to_owned);
-        let (body, mut values) = (entry(), vec![Vec::new(); 2]);
-        decode(&body, &wanted, &mut values).unwrap();
-        assert_eq!(values, [vec![&b"a"[..], b"b"], vec![b"a@x"]]);
+        let wanted = ["commonName", "RFC822Mailbox", "1.2.3"].map(str::to_owned);
+        let learnt = [vec![], vec![], ["1.2.3", "another", "OTHER"].map(str::to_owned).to_vec()];
+        let (body, mut values) = (entry(), vec![Vec::new(); 3]);
+        decode(&body, &wanted, &learnt, &mut values).unwrap();
+        assert_eq!(values, [vec![&b"a"[..], b"b"], vec![b"a@x"], vec![b"no"]]);
     }
 
     #[test]
     fn a_name_that_is_not_utf8_is_refused_and_such_a_value_is_not() {
         let mut body = entry();
         body[2] = 0xff;
-        assert!(decode(&body, &[], &mut []).is_err());
+        assert!(decode(&body, &[], &[], &mut []).is_err());
         let mut body = entry();
         let place = body.windows(3).position(|window| window == b"a@x").unwrap();
         body[place] = 0xff;
-        assert!(decode(&body, &["mail".to_owned()], &mut [Vec::new()]).is_ok());
+        assert!(decode(&body, &["mail".to_owned()], &[], &mut [Vec::new()]).is_ok());
     }
 
     #[test]
     fn an_attribute_of_which_only_a_range_came_has_more_values_than_a_mapping_takes() {
         let wanted = ["cn", "mail", "Member;binary"].map(str::to_owned);
         let (body, mut values) = (entry(), vec![Vec::new(); 3]);
-        let found = decode(&body, &wanted, &mut values).unwrap();
+        let found = decode(&body, &wanted, &[], &mut values).unwrap();
         overfill(found.ranges[0].0, &wanted, &mut values);
         assert_eq!(values.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, VALUES_LIMIT + 1]);
     }
@@ -190,7 +195,7 @@ mod tests {
             let attribute = [vec![4, 2, b'c', b'n'], long(0x31, &[4, 0].repeat(count))].concat();
             [vec![4, 0], long(0x30, &long(0x30, &attribute))].concat()
         };
-        let decoded = |body: &[u8], wanted: &str| decode(body, &[wanted.to_owned()], &mut [Vec::new()]).map(drop);
+        let decoded = |body: &[u8], wanted: &str| decode(body, &[wanted.to_owned()], &[], &mut [Vec::new()]).map(drop);
         assert_eq!(decoded(&with(VALUES_CAP), "cn"), Ok(()));
         assert!(matches!(decoded(&with(VALUES_CAP + 1), "cn"), Err(BerError::TooMany { .. })));
         assert_eq!(decoded(&with(VALUES_CAP + 1), "mail"), Ok(()), "what is not wanted costs nothing");
@@ -202,7 +207,7 @@ mod tests {
             let mut body = entry();
             body[place] = byte;
             body.truncate(cut);
-            let _ = decode(&body, &["cn".to_owned(), "mail".to_owned()], &mut [Vec::new(), Vec::new()]);
+            let _ = decode(&body, &["cn".to_owned(), "mail".to_owned()], &[], &mut [Vec::new(), Vec::new()]);
         }
     }
 }

@@ -229,8 +229,8 @@ pub(crate) fn entry(body: &[u8]) {
     let wanted = [mapping.attributes(), &further].concat();
     let backwards: Vec<String> = wanted.iter().rev().cloned().collect();
     let (mut values, mut reversed) = (vec![Vec::new(); wanted.len()], vec![Vec::new(); wanted.len()]);
-    let found = entry::decode(body, &wanted, &mut values);
-    let again = entry::decode(body, &backwards, &mut reversed);
+    let found = entry::decode(body, &wanted, &[], &mut values);
+    let again = entry::decode(body, &backwards, &[], &mut reversed);
     let (found, again) = match (found, again) {
         (Ok(found), Ok(again)) => (found, again),
         (found, again) => {
