@@ -43,6 +43,7 @@ impl Helm {
         Ok(tokio::process::Command::new(&self.program)
             .args(arguments)
             .env("KUBECONFIG", &self.kubeconfig)
+            .env("KUBECACHEDIR", folder("discovery"))
             .env("HELM_CACHE_HOME", folder("cache"))
             .env("HELM_CONFIG_HOME", folder("config"))
             .env("HELM_DATA_HOME", folder("data"))

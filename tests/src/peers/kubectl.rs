@@ -22,6 +22,8 @@ pub async fn run(kubeconfig: &Path, arguments: &[&str], input: Option<&str>) -> 
 pub async fn output(kubeconfig: &Path, arguments: &[&str], input: Option<&str>) -> Result<Output> {
     let mut command = tokio::process::Command::from(part("kubectl")?);
     command.arg("--kubeconfig").arg(kubeconfig).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Beside the kubeconfig, and gone with it.
+    command.env("KUBECACHEDIR", kubeconfig.with_file_name("kubectl-cache"));
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
     let mut child = command.spawn().context("cannot start kubectl")?;
     let stdin = child.stdin.take();

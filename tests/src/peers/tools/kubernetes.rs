@@ -42,15 +42,16 @@ pub fn install(parts: &[&str], progress: Progress<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Writes a program `kubectl` into a folder, for shells that have no other in their `PATH`: it is the one that
-/// [`part`] finds.
+/// Writes a program `kubectl` into a folder, for shells that have no other in their `PATH`: it is the one that [`part`]
+/// finds, and what it remembers of clusters lies in that folder too.
 pub fn write_kubectl(folder: &Path) -> Result<()> {
     let kubectl = part("kubectl")?;
     let words: Vec<_> = std::iter::once(kubectl.get_program())
         .chain(kubectl.get_args())
         .map(|word| format!("'{}'", word.display().to_string().replace('\'', r"'\''")))
         .collect();
-    write_program(folder, "kubectl", &format!("exec {} \"$@\"\n", words.join(" ")))
+    let cache = folder.join("kubectl-cache").display().to_string().replace('\'', r"'\''");
+    write_program(folder, "kubectl", &format!("export KUBECACHEDIR='{cache}'\nexec {} \"$@\"\n", words.join(" ")))
 }
 
 /// Writes a program for `sh` into a folder.
