@@ -70,15 +70,13 @@ pub enum Test {
 /// Why a rule cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MatcherError {
-    /// The glob has sets or choices, as some tools read them.
-    #[error(
-        "[{index}].glob: `{found}` has no meaning but itself here; write `\\{found}` if that is meant, else a regex"
-    )]
+    /// The glob has sets or choices, as some tools read them, or is too large.
+    #[error("[{index}].glob: {message}")]
     Glob {
         /// Place in the list, from 0.
         index: usize,
-        /// A bracket or a brace.
-        found: char,
+        /// What is wrong.
+        message: String,
     },
     /// The regular expression is none, or compiles to something too large.
     #[error("[{index}].regex: {message}; correct it, or write glob or exact instead")]
@@ -233,12 +231,14 @@ impl Rules {
                 self.exact.entry(spec.field.clone()).or_default().insert(folded(value));
             }
             Test::Glob(glob) => {
+                let refused = |message: String| MatcherError::Glob { index, message };
                 if let Some(found) = set_or_choice(glob) {
-                    return Err(MatcherError::Glob { index, found });
+                    let advice = format!("write `\\{found}` if that is meant, else a regex");
+                    return Err(refused(format!("`{found}` has no meaning but itself here; {advice}")));
                 }
                 let compile = |glob: &str| {
                     let built = RegexBuilder::new(&translated(glob)).dot_matches_new_line(true).build();
-                    built.map_err(|error| MatcherError::Regex { index, message: pattern_problem(&error) })
+                    built.map_err(|error| refused(pattern_problem(&error)))
                 };
                 let pattern =
                     Pattern::Glob { of_key: compile(&folded(glob))?, of_letters: compile(&address::letters(glob))? };
